@@ -1,0 +1,1 @@
+"""Numbers and pictures: metrics, the floor, plots, the summary."""

@@ -1,0 +1,1 @@
+"""The network: layers, language model, classifier, losses, and their files."""

@@ -1,0 +1,1 @@
+"""DNA in: FASTA, ChIP-seq sequence sets, k-mers, shuffles and splits. Knows no torch."""

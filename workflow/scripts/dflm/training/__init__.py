@@ -1,0 +1,1 @@
+"""Turning sequences into trained models."""
