@@ -1,0 +1,132 @@
+"""Reading plain or gzipped files; writing files that are whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from dflm.errors import InputError
+
+GZIP_MAGIC = b"\x1f\x8b"
+BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary sibling of `path` to write to, moved to `path` when the block ends well.
+
+    The sibling keeps the ending of `path`, since several writers choose their format by it.
+    When the block raises, the sibling is removed and what stood at `path` stays as it was.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file is to stand; missing parent folders are made.
+
+    Yields
+    ------
+    pathlib.Path
+        The sibling to write.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | os.PathLike, content: object) -> None:
+    """Write `content` as JSON: sorted keys, two blanks of indent, a newline at the end.
+
+    NaN and infinity are no JSON and raise ValueError.
+    """
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """Read a JSON file that holds an object.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or holds no JSON object.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("there is no such file", path) from None
+    except ValueError as error:
+        raise InputError(f"not a JSON file ({error})", path) from None
+    if not isinstance(content, dict):
+        raise InputError("holds no JSON object", path)
+    return content
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_gzip(path: str | os.PathLike) -> bool:
+    """Say whether a file starts with gzip's two magic bytes, whatever its name ends in.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is a folder.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(2) == GZIP_MAGIC
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError("there is no such file", path) from None
+
+
+def open_text(path: str | os.PathLike) -> IO[str]:
+    """Open a plain or gzipped UTF-8 text file for reading.
+
+    A torn gzip file raises one of `BROKEN_GZIP` while it is read.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is a folder.
+    """
+    if is_gzip(path):
+        return gzip.open(path, "rt", encoding="utf-8")
+    return open(path, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def write_gzip_text(path: str | os.PathLike) -> Iterator[IO[str]]:
+    """Open a gzip text file for writing; the same text gives the same bytes.
+
+    Neither the time nor the file's name goes into the header.
+
+    Yields
+    ------
+    file object
+        Takes str; the file is moved into place when the block ends well.
+    """
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream,
+    ):
+        yield stream
