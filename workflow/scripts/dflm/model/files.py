@@ -1,0 +1,180 @@
+"""Model files: weights as safetensors beside a card in JSON.
+
+The card holds all that is needed to load the weights elsewhere, and their checksum, so that a
+card and weights that do not belong together are refused. Neither file can carry code.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from dflm import __version__
+from dflm.errors import InputError
+from dflm.files import atomic_path, sha256_of, write_json
+from dflm.model.classifier import PoolingClassifier
+from dflm.model.language_model import Architecture, Dropouts, LanguageModel
+from dflm.sequences.kmers import PAD
+
+LANGUAGE_MODEL = "dflm-language-model"
+CLASSIFIER = "dflm-classifier"
+FORMAT_VERSION = 1
+NO_DROPOUT = Dropouts(output=0.0, hidden=0.0, input=0.0, embedding=0.0, weight=0.0)
+
+
+def save_model(
+    model: LanguageModel | PoolingClassifier,
+    weights: Path,
+    card: Path,
+    *,
+    training: dict,
+    metrics: dict,
+) -> None:
+    """Write a model's weights and its card, each whole or not at all.
+
+    Parameters
+    ----------
+    model : LanguageModel or PoolingClassifier
+    weights, card : Path
+        The safetensors and the JSON file to write.
+    training : dict
+        Where the model comes from: arguments, seed, inputs.
+    metrics : dict
+        What it reached.
+    """
+    architecture = model.encoder.architecture
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    with atomic_path(weights) as partial:
+        Path(partial).write_bytes(save(state))
+    content = {
+        "format": LANGUAGE_MODEL if isinstance(model, LanguageModel) else CLASSIFIER,
+        "format_version": FORMAT_VERSION,
+        "architecture": {
+            name: getattr(architecture, name) for name in ("embedding", "hidden", "layers")
+        },
+        "vocabulary": {
+            "k": architecture.k,
+            "stride": architecture.stride,
+            "size": architecture.vocabulary,
+            "pad": PAD,
+        },
+        "training": training,
+        "metrics": metrics,
+        "sha256": sha256_of(weights),
+        "dflm_version": __version__,
+        "torch_version": torch.__version__,
+    }
+    if isinstance(model, PoolingClassifier):
+        content["architecture"]["head_hidden"] = model.head_hidden
+    write_json(card, content)
+
+
+def read_card(card: Path, kind: str) -> dict:
+    """Read and check a model card.
+
+    Parameters
+    ----------
+    card : Path
+    kind : str
+        `LANGUAGE_MODEL` or `CLASSIFIER`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no JSON, or is no card of this kind and version.
+    """
+    try:
+        content = json.loads(Path(card).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{card}: no such model card; it lies beside the weights") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{card}: not a model card: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != kind:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{card}: holds {found!r}, but a card of format {kind!r} is needed")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            f"{card}: has format version {content.get('format_version')!r}; "
+            f"this program reads version {FORMAT_VERSION}"
+        )
+    return content
+
+
+def architecture_of(card: dict, where: Path) -> Architecture:
+    """Return the architecture that a card describes, or raise InputError naming `where`."""
+    try:
+        shape, vocabulary = card["architecture"], card["vocabulary"]
+        architecture = Architecture(
+            k=int(vocabulary["k"]),
+            stride=int(vocabulary["stride"]),
+            **{name: int(shape[name]) for name in ("embedding", "hidden", "layers")},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: the card's architecture cannot be read: {error}") from None
+    if vocabulary.get("size") != architecture.vocabulary or vocabulary.get("pad") != PAD:
+        raise InputError(f"{where}: the card's vocabulary is not that of {architecture.k}-mers")
+    return architecture
+
+
+def load_language_model(weights: Path, card: Path, dropouts: Dropouts) -> LanguageModel:
+    """Load a language model, with the dropouts that its further training shall use.
+
+    Raises
+    ------
+    InputError
+        If card and weights do not fit each other or are no language model.
+    """
+    architecture = architecture_of(read_card(card, LANGUAGE_MODEL), card)
+    model = LanguageModel(architecture, dropouts)
+    _load_weights(model, weights, card)
+    return model
+
+
+def load_classifier(weights: Path, card: Path) -> PoolingClassifier:
+    """Load a classifier for inference, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If card and weights do not fit each other or are no classifier.
+    """
+    content = read_card(card, CLASSIFIER)
+    architecture = architecture_of(content, card)
+    hidden = content["architecture"].get("head_hidden")
+    if not isinstance(hidden, int) or hidden < 1:
+        raise InputError(f"{card}: the card's architecture lacks head_hidden")
+    model = PoolingClassifier(architecture, NO_DROPOUT, hidden, 0.0)
+    _load_weights(model, weights, card)
+    return model.eval()
+
+
+def _load_weights(model: torch.nn.Module, weights: Path, card: Path) -> None:
+    weights = Path(weights)
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such weights file")
+    recorded = json.loads(Path(card).read_text(encoding="utf-8")).get("sha256")
+    if recorded != sha256_of(weights):
+        raise InputError(
+            f"{weights}: its checksum is not the one in {card}; the two files do not belong "
+            "together or one is damaged: copy both again"
+        )
+    try:
+        state = load_file(weights)
+    except SafetensorError as error:
+        raise InputError(f"{weights}: not a safetensors file: {error}") from None
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if found != expected:
+        wrong = sorted(
+            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+        )
+        name = wrong[0]
+        raise InputError(
+            f"{weights}: {len(wrong)} tensors do not fit the architecture of {card}; "
+            f"{name} is {found.get(name)}, expected {expected.get(name)}"
+        )
+    model.load_state_dict(state)

@@ -1,0 +1,178 @@
+"""Batches of tokens, made on the device from base codes.
+
+The corpus stays one byte a base; k-mer ids exist only for the window in hand.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dflm.errors import InputError
+from dflm.sequences.kmers import PAD, N, encode, reverse_complement
+
+
+def kmer_tokens(codes: Tensor, k: int, stride: int) -> Tensor:
+    """Turn base codes into k-mer ids.
+
+    Parameters
+    ----------
+    codes : Tensor of uint8, shape (..., L)
+        0 to 3 for A, C, G, T; 4 for N.
+    k : int, 1 to 8
+    stride : int >= 1
+
+    Returns
+    -------
+    Tensor of int64, shape (..., (L - k) // stride + 1)
+        1 + the base-4 value of the k-mer; the pad id where it holds an N. The values are those
+        of `dflm.sequences.kmers.kmer_ids`.
+    """
+    count = (codes.size(-1) - k) // stride + 1
+    if count < 1:
+        return torch.zeros((*codes.shape[:-1], 0), dtype=torch.int64, device=codes.device)
+    span = (count - 1) * stride + 1
+    ids = torch.zeros((*codes.shape[:-1], count), dtype=torch.int32, device=codes.device)
+    gap = torch.zeros(ids.shape, dtype=torch.bool, device=codes.device)
+    for j in range(k):
+        base = codes[..., j : j + span : stride]
+        ids = ids * 4 + base
+        gap |= base == N
+    return (ids + 1).masked_fill_(gap, PAD).long()
+
+
+class BPTTStream:
+    """A corpus cut into parallel streams, read window by window.
+
+    Stream b holds the tokens b * L to (b + 1) * L of the corpus; a window takes the next T
+    tokens of every stream, so that the state after one window is the right one for the next.
+
+    Parameters
+    ----------
+    codes : Tensor of uint8, shape (n,)
+        The corpus, with one N between pieces that do not belong together.
+    k, stride : int
+    batch_size : int >= 1
+        Number of streams, B; fewer when the corpus is too short for them.
+    bptt : int >= 1
+        Tokens of a window.
+    """
+
+    def __init__(self, codes: Tensor, k: int, stride: int, batch_size: int, bptt: int) -> None:
+        self.codes, self.k, self.stride, self.bptt = codes, k, stride, bptt
+        tokens = (codes.numel() - k) // stride + 1
+        self.batch_size = max(1, min(batch_size, (tokens - 1) // bptt))
+        self.length = (tokens - 1) // self.batch_size  # tokens of a stream that have a target
+        if self.length < 1:
+            raise InputError(
+                f"the corpus has {max(tokens, 0)} tokens; at least 2 are needed to learn from"
+            )
+
+    def __len__(self) -> int:
+        """Return the tokens that all streams hold together."""
+        return self.length * self.batch_size
+
+    def windows(self, rng: np.random.Generator | None = None) -> list[tuple[int, int]]:
+        """Return (start, length) of an epoch's windows.
+
+        Parameters
+        ----------
+        rng : numpy Generator, optional
+            With it the lengths vary as in Merity et al. 2018: around bptt with probability
+            0.95, else around half of it, standard deviation 5, at least 5. Without it all are
+            bptt but the last.
+        """
+        windows, start = [], 0
+        while start < self.length:
+            length = self.bptt
+            if rng is not None:
+                centre = self.bptt if rng.random() < 0.95 else self.bptt / 2
+                length = max(5, int(rng.normal(centre, 5)))
+            length = min(length, self.length - start)
+            windows.append((start, length))
+            start += length
+        return windows
+
+    def window(self, start: int, length: int) -> tuple[Tensor, Tensor]:
+        """Return tokens and targets, each (B, length) int64, from token `start` of each stream."""
+        size = length * self.stride + self.k  # bases under length + 1 tokens
+        codes = self.codes.as_strided(
+            (self.batch_size, size), (self.length * self.stride, 1), start * self.stride
+        )
+        tokens = kmer_tokens(codes, self.k, self.stride)
+        return tokens[:, :-1], tokens[:, 1:]
+
+
+class SequenceBatches:
+    """Sequences of one set, both strands on the device, in batches.
+
+    Parameters
+    ----------
+    sequences : list of str
+        A, C, G, T or N; shorter ones are filled up with N at the end.
+    labels : array of int, optional
+        One a sequence; zeros when not given.
+    k, stride : int
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        sequences: list[str],
+        labels: np.ndarray | None,
+        k: int,
+        stride: int,
+        device: torch.device,
+    ) -> None:
+        self.k, self.stride, self.device = k, stride, device
+        width = max((len(sequence) for sequence in sequences), default=0)
+        if sequences and width < k + stride:
+            raise InputError(f"the sequences are {width} bases long; {k + stride} are needed")
+        strands = np.full((2, len(sequences), width), N, dtype=np.uint8)
+        for i, sequence in enumerate(sequences):
+            codes = encode(sequence)
+            strands[0, i, : len(codes)] = codes
+            strands[1, i, : len(codes)] = reverse_complement(codes)
+        self.codes = torch.from_numpy(strands).to(device)
+        if labels is None:
+            labels = np.zeros(len(sequences), dtype=np.int64)
+        self.labels = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return self.labels.numel()
+
+    def tokens(self, rows: Tensor | slice, strand: Tensor | int) -> Tensor:
+        """Return tokens (B, T) of `rows`, each on its strand (0 forward, 1 reverse)."""
+        return kmer_tokens(self.codes[strand, rows], self.k, self.stride)
+
+    def shuffled(
+        self, batch_size: int, both_strands: bool, seed: tuple[int, ...]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield an epoch's batches (tokens, labels) in random order.
+
+        Parameters
+        ----------
+        batch_size : int >= 1
+            A last batch of a single sequence is left out: batch norm cannot learn from it.
+        both_strands : bool
+            Read each sequence on a strand drawn at random.
+        seed : tuple of int
+            Order and strands depend on it alone.
+        """
+        rng = np.random.default_rng(seed)
+        order = torch.from_numpy(rng.permutation(len(self))).to(self.device)
+        strands = torch.zeros(len(self), dtype=torch.int64)
+        if both_strands:
+            strands = torch.from_numpy(rng.integers(0, 2, len(self)))
+        strands = strands.to(self.device)
+        for start in range(0, len(self), batch_size):
+            rows = order[start : start + batch_size]
+            if len(rows) > 1:
+                yield self.tokens(rows, strands[start : start + batch_size]), self.labels[rows]
+
+    def ordered(self, batch_size: int, strand: int) -> Iterator[Tensor]:
+        """Yield all tokens in file order, on one strand."""
+        for start in range(0, len(self), batch_size):
+            yield self.tokens(slice(start, start + batch_size), strand)

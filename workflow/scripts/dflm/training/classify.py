@@ -1,0 +1,327 @@
+"""Training of a factor's classifier: gradual unfreezing over a fine-tuned encoder."""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from dflm.errors import InputError
+from dflm.files import sha256_of
+from dflm.logs import progress
+from dflm.model.classifier import PoolingClassifier
+from dflm.model.files import NO_DROPOUT, load_language_model, save_model
+from dflm.model.language_model import Dropouts
+from dflm.sequences.splits import read_split
+from dflm.training.batches import SequenceBatches
+from dflm.training.checkpoint import Checkpoint
+from dflm.training.device import autocast, pick_device
+from dflm.training.history import History
+from dflm.training.optim import OneCycle, adamw, clip_gradients, discriminative_rates
+from dflm.training.predict import strand_probabilities
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of gradual unfreezing.
+
+    Parameters
+    ----------
+    unfreeze : int >= 1 or "all"
+        Layer groups that learn, counted from the head down.
+    epochs : int >= 1
+    learning_rate : float > 0
+        Peak rate of the head.
+    """
+
+    unfreeze: int | str
+    epochs: int
+    learning_rate: float
+
+    def trainable(self, groups: int) -> int:
+        """Return how many of `groups` groups learn."""
+        return groups if self.unfreeze == "all" else min(int(self.unfreeze), groups)
+
+
+@dataclass(frozen=True)
+class ClassifierArgs:
+    """How a classifier is trained.
+
+    Parameters
+    ----------
+    dropout : dict
+        The five probabilities of `dflm.model.language_model.Dropouts`; `output` is that of the
+        pooled features.
+    drop_mult : float >= 0
+        Factor on all of them.
+    head : dict
+        `hidden`, width of the head's hidden layer, and `dropout`, its dropout.
+    batch_size : int >= 2
+    stages : list of dict
+        See `Stage`.
+    lr_range : float >= 1
+        Learning rate of the head over that of the embedding; geometric between.
+    weight_decay : float >= 0
+    clip : float > 0 or None
+        Limit of the gradient's norm.
+    momentum, pct_start, div, final_div
+        See `dflm.training.optim.OneCycle`; a stage is one cycle.
+    patience : int >= 1 or None
+        Epochs without a better validation AUROC, all groups learning, that end the training.
+    reverse_complement : bool
+        Read each sequence on a strand drawn anew every epoch.
+    precision : {"auto", "fp32", "bf16"}
+    """
+
+    dropout: dict
+    drop_mult: float
+    head: dict
+    batch_size: int
+    stages: list[dict]
+    lr_range: float
+    weight_decay: float
+    clip: float | None
+    momentum: list[float]
+    pct_start: float
+    div: float
+    final_div: float
+    patience: int | None
+    reverse_complement: bool
+    precision: str
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("classifier.stages is empty; at least one stage is needed")
+        if self.batch_size < 2:
+            raise InputError("classifier.batch_size must be at least 2 for batch norm")
+
+    @property
+    def dropouts(self) -> Dropouts:
+        """The dropouts, scaled."""
+        return Dropouts(**self.dropout).scaled(self.drop_mult)
+
+    @property
+    def one_cycle(self) -> OneCycle:
+        """The schedule of a stage."""
+        return OneCycle(tuple(self.momentum), self.pct_start, self.div, self.final_div)
+
+    @property
+    def schedule(self) -> list[Stage]:
+        """The stages."""
+        return [Stage(**stage) for stage in self.stages]
+
+
+class _Classification:
+    """One classifier's training: model, data, position and the best weights so far."""
+
+    def __init__(
+        self,
+        model: PoolingClassifier,
+        args: ClassifierArgs,
+        train: SequenceBatches,
+        validation: SequenceBatches,
+        seed: int,
+        history: History,
+    ) -> None:
+        self.model, self.args = model, args
+        self.train, self.validation, self.seed, self.history = train, validation, seed, history
+        self.stages = args.schedule
+        self.stage, self.epoch, self.waited = 0, 0, 0  # epoch within the stage
+        self.best: dict = {"auroc": -1.0}
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self.optimizer: torch.optim.Optimizer | None = None
+
+    @property
+    def trainable(self) -> int:
+        return self.stages[self.stage].trainable(len(self.model.groups()))
+
+    def begin_stage(self) -> None:
+        """Unfreeze the stage's groups and give each its learning rate."""
+        stage, groups = self.stages[self.stage], self.model.groups()
+        self.model.freeze_to(self.trainable)
+        rates = discriminative_rates(stage.learning_rate, self.args.lr_range, len(groups))
+        self.optimizer = adamw(
+            list(zip(groups, rates, strict=True))[len(groups) - self.trainable :],
+            self.args.weight_decay,
+            self.train.device,
+        )
+
+    def run_epoch(self) -> None:
+        """Pass once over the training set, validate, and keep the weights if they are the best."""
+        args, stage = self.args, self.stages[self.stage]
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        steps = -(-len(self.train) // args.batch_size)
+        batches = self.train.shuffled(
+            args.batch_size, args.reverse_complement, (self.seed, self.stage, self.epoch)
+        )
+        desc = f"stage {self.stage + 1}/{len(self.stages)} epoch {self.epoch + 1}/{stage.epochs}"
+        loss_sum, seen = torch.zeros((), device=self.train.device), 0
+        self.model.train()
+        for i, (tokens, labels) in enumerate(progress(batches, total=steps, desc=desc)):
+            with autocast(self.train.device, args.precision):
+                logits = self.model(tokens)
+            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            clip_gradients(parameters, args.clip)
+            args.one_cycle.apply(self.optimizer, (self.epoch + i / steps) / stage.epochs)
+            self.optimizer.step()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        self.epoch += 1
+        self.validate(float(loss_sum) / max(1, seen))
+
+    def validate(self, train_loss: float) -> None:
+        """Score the validation part, both strands averaged, and record it."""
+        labels = self.validation.labels.cpu().numpy()
+        forward, reverse = strand_probabilities(
+            self.model, self.validation, 2 * self.args.batch_size, self.args.precision
+        )
+        probabilities = np.clip((forward + reverse) / 2, 1e-7, 1 - 1e-7)
+        chosen = np.where(labels == 1, probabilities, 1 - probabilities)
+        event = {
+            "event": "validation",
+            "stage": self.stage + 1,
+            "epoch": self.epoch,
+            "train_loss": train_loss,
+            "loss": float(-np.log(chosen).mean()),
+            "auroc": float(roc_auc_score(labels, probabilities)),
+            "accuracy": float(((probabilities >= 0.5) == (labels == 1)).mean()),
+            "learning_rate": self.stages[self.stage].learning_rate,
+        }
+        self.history.add(event)
+        if event["auroc"] > self.best["auroc"]:
+            self.best = {name: event[name] for name in ("auroc", "loss", "stage", "epoch")}
+            self.best_weights = {
+                name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()
+            }
+            self.waited = 0
+        elif self.trainable == len(self.model.groups()):
+            self.waited += 1
+
+    def state_dict(self) -> dict:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "stage": self.stage,
+            "epoch": self.epoch,
+            "waited": self.waited,
+            "best": self.best,
+            "best_weights": self.best_weights,
+            "history": self.history.events,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.stage, self.epoch, self.waited = state["stage"], state["epoch"], state["waited"]
+        self.best, self.best_weights = state["best"], state["best_weights"]
+        self.model.load_state_dict(state["model"])
+        self.begin_stage()
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history.events = list(state["history"])
+        self.history.write()
+
+    def out_of_patience(self) -> bool:
+        return self.args.patience is not None and self.waited >= self.args.patience
+
+    def run(self, checkpoint: Checkpoint) -> None:
+        """Train to the end, from wherever the run stands, and load the best weights."""
+        while self.stage < len(self.stages) and not self.out_of_patience():
+            if self.optimizer is None:
+                self.begin_stage()
+            while self.epoch < self.stages[self.stage].epochs and not self.out_of_patience():
+                self.run_epoch()
+                checkpoint.save(self.state_dict())
+            self.stage, self.epoch, self.optimizer = self.stage + 1, 0, None
+        if self.out_of_patience():
+            log.info("stopped early: no better validation AUROC in %d epochs", self.waited)
+        self.model.load_state_dict(self.best_weights)
+
+
+def train_classifier(
+    *,
+    weights_in: Path,
+    card_in: Path,
+    train: Path,
+    validation: Path,
+    weights: Path,
+    card: Path,
+    history: Path,
+    checkpoint: Path,
+    args: dict,
+    dataset: str,
+    seed: int,
+    gpu: int,
+    threads: int,
+) -> None:
+    """Train the classifier of one ChIP-seq set from a language model's encoder.
+
+    Parameters
+    ----------
+    weights_in, card_in : Path
+        The language model, fine-tuned on the set's group.
+    train, validation : Path
+        Split files of the set. Validation chooses the epoch whose weights are kept.
+    weights, card, history : Path
+        Files to write.
+    checkpoint : Path
+        Where the state is kept while the training runs.
+    args : dict
+        See `ClassifierArgs`.
+    dataset : str
+    seed : int >= 0
+    gpu, threads : int
+        What the job was given.
+
+    Raises
+    ------
+    InputError
+        If the model or a split file is wrong, or a part lacks one of the two labels.
+    """
+    run_args = ClassifierArgs(**args)
+    device = pick_device(gpu, threads)
+    torch.manual_seed(seed)
+    encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
+    architecture = encoder.architecture
+    model = PoolingClassifier(
+        architecture, run_args.dropouts, run_args.head["hidden"], run_args.head["dropout"]
+    )
+    model.encoder.load_state_dict(encoder.state_dict())
+    parts = []
+    for path in (train, validation):
+        _, sequences, labels = read_split(path)
+        if len(set(np.asarray(labels).tolist())) < 2:
+            raise InputError(f"{path}: holds one label only; {dataset} cannot be trained")
+        parts.append(
+            SequenceBatches(sequences, labels, architecture.k, architecture.stride, device)
+        )
+    log.info("%s: %d training and %d validation sequences", dataset, *map(len, parts))
+    run = _Classification(model.to(device), run_args, *parts, seed, History(history))
+    provenance = {
+        "classifier": asdict(run_args),
+        "seed": seed,
+        "dataset": dataset,
+        "language_model_sha256": sha256_of(weights_in),
+        "train_sha256": sha256_of(train),
+        "validation_sha256": sha256_of(validation),
+    }
+    saved = Checkpoint(checkpoint, provenance)
+    if (state := saved.load()) is not None:
+        run.load_state_dict(state)
+    run.run(saved)
+    metrics = {
+        "validation_auroc": run.best["auroc"],
+        "validation_loss": run.best["loss"],
+        "best_stage": run.best["stage"],
+        "best_epoch": run.best["epoch"],
+        "stages_run": run.history.events[-1]["stage"],
+        "epochs_run": len(run.history.events),
+        "device": device.type,
+    }
+    save_model(
+        run.model, weights, card, training={"stage": "classify", **provenance}, metrics=metrics
+    )
+    saved.remove()

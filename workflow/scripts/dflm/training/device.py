@@ -1,0 +1,56 @@
+"""Where and how precisely a training runs."""
+
+import logging
+from contextlib import AbstractContextManager
+
+import torch
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(gpu: int, threads: int) -> torch.device:
+    """Return the device of a job and set its CPU threads.
+
+    Parameters
+    ----------
+    gpu : int >= 0
+        GPUs that the job was given.
+    threads : int >= 1
+        CPU threads that the job was given.
+
+    Returns
+    -------
+    torch.device
+        CUDA when the job was given a GPU and one is there, else the CPU, with a warning when
+        that is not what was asked for.
+    """
+    torch.set_num_threads(max(1, threads))
+    if gpu >= 1 and torch.cuda.is_available():
+        device = torch.device("cuda", torch.cuda.current_device())
+        log.info("training on %s", torch.cuda.get_device_name(device))
+        return device
+    if gpu >= 1:
+        log.warning("the job was given a GPU, but torch finds none: training on the CPU")
+    log.info("CPU, %d threads", torch.get_num_threads())
+    return torch.device("cpu")
+
+
+def lower_precision(device: torch.device, precision: str) -> bool:
+    """Return whether matrix products run in bfloat16.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : {"auto", "fp32", "bf16"}
+        "auto" is bfloat16 where the hardware has instructions for it.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Return the context in which forward passes run; weights and losses stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=lower_precision(device, precision))

@@ -1,0 +1,339 @@
+"""Fine-tuning of the language model on the peaks of one group of ChIP-seq sets."""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from dflm.errors import InputError
+from dflm.files import sha256_of, write_json
+from dflm.logs import progress
+from dflm.model.files import load_language_model, save_model
+from dflm.model.language_model import LanguageModel
+from dflm.model.losses import (
+    LanguageModelScore,
+    activation_penalty,
+    mean_loss,
+    next_token_loss,
+    temporal_penalty,
+)
+from dflm.sequences.splits import leave_out, read_split
+from dflm.training.arguments import LanguageModelArgs
+from dflm.training.batches import SequenceBatches
+from dflm.training.checkpoint import Checkpoint
+from dflm.training.device import autocast, pick_device
+from dflm.training.history import History
+from dflm.training.optim import OneCycle, adamw, clip_gradients
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FinetuneArgs:
+    """How the language model is fine-tuned.
+
+    Parameters
+    ----------
+    epochs : int >= 1
+        Passes over the group's training peaks.
+    batch_size : int >= 2
+        Peaks of a step.
+    learning_rate : float > 0
+        Peak of the one-cycle schedule.
+    weight_decay : float >= 0
+    clip : float > 0 or None
+        Limit of the gradient's norm.
+    momentum, pct_start, div, final_div
+        See `dflm.training.optim.OneCycle`.
+    reverse_complement : bool
+        Read each peak on a strand drawn anew every epoch.
+    precision : {"auto", "fp32", "bf16"}
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    clip: float | None
+    momentum: list[float]
+    pct_start: float
+    div: float
+    final_div: float
+    reverse_complement: bool
+    precision: str
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise InputError("finetune.epochs must be >= 1 and finetune.batch_size >= 2")
+
+    @property
+    def one_cycle(self) -> OneCycle:
+        """The schedule."""
+        return OneCycle(tuple(self.momentum), self.pct_start, self.div, self.final_div)
+
+
+def read_peaks(
+    train: list[Path], validation: list[Path], test: list[Path]
+) -> tuple[list[str], list[str], int]:
+    """Collect the peaks of a group that its language model may see.
+
+    Positives only: a shuffled sequence is no DNA of this factor. A training peak that stands,
+    on either strand, in the validation or test part of any member is left out, since one
+    set's test peaks do occur in another set's training file.
+
+    Parameters
+    ----------
+    train, validation, test : list of Path
+        Split files of the members, in one order.
+
+    Returns
+    -------
+    peaks : list of str
+        Distinct training peaks, in file order.
+    held_out : list of str
+        Distinct validation peaks.
+    left_out : int
+        Training peaks that stand in a validation or test part.
+    """
+
+    def positives(paths: list[Path]) -> list[str]:
+        found = {}
+        for path in paths:
+            _, sequences, labels = read_split(path)
+            found.update(dict.fromkeys(s for s, y in zip(sequences, labels, strict=True) if y == 1))
+        return list(found)
+
+    peaks, held_out = positives(train), positives(validation)
+    kept, left_out = leave_out(peaks, held_out + positives(test))
+    return [peaks[i] for i in kept], held_out, left_out
+
+
+@torch.no_grad()
+def validate_sequences(
+    model: LanguageModel, batches: SequenceBatches, batch_size: int, precision: str
+) -> dict:
+    """Score a language model on single sequences, each from a zero state, forward strand.
+
+    Returns
+    -------
+    dict
+        See `dflm.model.losses.LanguageModelScore.as_dict`.
+    """
+    was_training = model.training
+    model.eval()
+    score = LanguageModelScore(min(batches.k, batches.stride))
+    for tokens in batches.ordered(batch_size, strand=0):
+        with autocast(batches.device, precision):
+            logits, _ = model(tokens[:, :-1])
+        score.add(logits, tokens[:, :-1], tokens[:, 1:])
+    model.train(was_training)
+    return score.as_dict()
+
+
+class _Finetuning:
+    """One fine-tuning run: model, optimiser, peaks and position."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        language_model: LanguageModelArgs,
+        args: FinetuneArgs,
+        train: SequenceBatches,
+        validation: SequenceBatches,
+        seed: int,
+        history: History,
+    ) -> None:
+        self.model, self.language_model, self.args = model, language_model, args
+        self.train, self.validation, self.seed, self.history = train, validation, seed, history
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
+        self.epoch = 0
+        self.before: dict = {}
+
+    def step(self, tokens: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Learn from one batch (B, T + 1); return its summed loss and count."""
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        with autocast(self.train.device, self.args.precision):
+            logits, encoded = self.model(inputs)
+        summed, count = next_token_loss(logits, inputs, targets)
+        loss = (
+            mean_loss(summed, count)
+            + activation_penalty(encoded.dropped, self.language_model.ar_alpha)
+            + temporal_penalty(encoded.raw, self.language_model.tar_beta)
+        )
+        self.optimizer.zero_grad()
+        loss.backward()
+        clip_gradients(self.parameters, self.args.clip)
+        self.args.one_cycle.apply(self.optimizer, progress)
+        self.optimizer.step()
+        return summed.detach(), count
+
+    def run_epoch(self) -> dict:
+        """Pass once over the peaks, then validate."""
+        args, n = self.args, len(self.train)
+        batches = self.train.shuffled(
+            args.batch_size, args.reverse_complement, (self.seed, self.epoch)
+        )
+        steps = -(-n // args.batch_size)
+        loss = torch.zeros((), device=self.train.device)
+        tokens = torch.zeros((), dtype=torch.int64, device=self.train.device)
+        desc = f"epoch {self.epoch + 1}/{args.epochs}"
+        for i, (batch, _) in enumerate(progress(batches, total=steps, desc=desc)):
+            summed, count = self.step(batch, (self.epoch + i / steps) / args.epochs)
+            loss += summed
+            tokens += count
+        self.epoch += 1
+        return self.validate(float(loss) / max(1, int(tokens)))
+
+    def validate(self, train_loss: float | None) -> dict:
+        """Validate on the held-out peaks and record it."""
+        score = validate_sequences(
+            self.model, self.validation, self.args.batch_size, self.args.precision
+        )
+        self.history.add(
+            {
+                "event": "validation",
+                "epoch": self.epoch,
+                "train_loss": train_loss,
+                **score,
+                "learning_rate": self.optimizer.param_groups[0]["lr"] if self.epoch else 0.0,
+            }
+        )
+        return score
+
+    def state_dict(self) -> dict:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "before": self.before,
+            "history": self.history.events,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.before = state["epoch"], state["before"]
+        self.history.events = list(state["history"])
+        self.history.write()
+
+    def run(self, checkpoint: Checkpoint) -> dict:
+        """Train to the last epoch, from wherever the run stands; return the last validation."""
+        if not self.before:
+            self.before = self.validate(None)
+        score = {}
+        while self.epoch < self.args.epochs:
+            score = self.run_epoch()
+            checkpoint.save(self.state_dict())
+        return score or validate_sequences(
+            self.model, self.validation, self.args.batch_size, self.args.precision
+        )
+
+
+def finetune(
+    *,
+    weights_in: Path,
+    card_in: Path,
+    train: list[Path],
+    validation: list[Path],
+    test: list[Path],
+    weights: Path,
+    card: Path,
+    metrics: Path,
+    history: Path,
+    checkpoint: Path,
+    language_model: dict,
+    args: dict,
+    group: str,
+    members: list[str],
+    seed: int,
+    gpu: int,
+    threads: int,
+) -> None:
+    """Fine-tune a pretrained language model on the training peaks of a group of sets.
+
+    Parameters
+    ----------
+    weights_in, card_in : Path
+        The pretrained model.
+    train, validation, test : list of Path
+        Split files of the members.
+    weights, card, metrics, history : Path
+        Files to write.
+    checkpoint : Path
+        Where the state is kept while the training runs.
+    language_model : dict
+        See `dflm.training.arguments.LanguageModelArgs`; its dropouts and penalties are used.
+    args : dict
+        See `FinetuneArgs`.
+    group : str
+        Name of the group, for the record.
+    members : list of str
+        Names of its sets.
+    seed : int >= 0
+    gpu, threads : int
+        What the job was given.
+
+    Raises
+    ------
+    InputError
+        If the model does not fit the settings or a split file is wrong.
+    """
+    lm_args, run_args = LanguageModelArgs(**language_model), FinetuneArgs(**args)
+    device = pick_device(gpu, threads)
+    torch.manual_seed(seed)
+    model = load_language_model(weights_in, card_in, lm_args.dropouts)
+    found = model.encoder.architecture
+    if found != lm_args.architecture:
+        raise InputError(
+            f"{card_in}: the model is {found}, but the configuration asks for "
+            f"{lm_args.architecture}; change kmers and language_model to fit it"
+        )
+    model = model.to(device).train()
+    peaks, held_out, left_out = read_peaks(train, validation, test)
+    log.info(
+        "%d training peaks, %d held out for validation, %d left out (in another part)",
+        len(peaks),
+        len(held_out),
+        left_out,
+    )
+    if len(peaks) < 2 or not held_out:
+        raise InputError(f"group {group}: {len(peaks)} peaks are too few to fine-tune on")
+    shape = (lm_args.k, lm_args.stride, device)
+    run = _Finetuning(
+        model,
+        lm_args,
+        run_args,
+        SequenceBatches(peaks, None, *shape),
+        SequenceBatches(held_out, None, *shape),
+        seed,
+        History(history),
+    )
+    provenance = {
+        "language_model": asdict(lm_args),
+        "finetune": asdict(run_args),
+        "seed": seed,
+        "group": group,
+        "members": list(members),
+        "pretrained_sha256": sha256_of(weights_in),
+        "train_sha256": [sha256_of(path) for path in train],
+    }
+    fingerprint = {**provenance, "held_out": [sha256_of(path) for path in [*validation, *test]]}
+    saved = Checkpoint(checkpoint, fingerprint)
+    if (state := saved.load()) is not None:
+        run.load_state_dict(state)
+    after = run.run(saved)
+    result = {
+        **after,
+        "before": run.before,
+        "after": after,
+        "sequences": len(peaks),
+        "left_out": left_out,
+        "members": list(members),
+        "optimizer": "adamw",
+        "device": device.type,
+    }
+    save_model(model, weights, card, training={"stage": "finetune", **provenance}, metrics=result)
+    write_json(metrics, result)
+    saved.remove()

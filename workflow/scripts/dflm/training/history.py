@@ -1,0 +1,41 @@
+"""The validations of a training run, written as it goes."""
+
+import json
+import logging
+from pathlib import Path
+
+from dflm.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+
+class History:
+    """Events of a run, one JSON object a line in `metrics.jsonl`.
+
+    Parameters
+    ----------
+    path : Path
+    events : list of dict, optional
+        What a resumed run had before.
+    """
+
+    def __init__(self, path: Path, events: list[dict] | None = None) -> None:
+        self.path, self.events = Path(path), list(events or [])
+
+    def add(self, event: dict) -> None:
+        """Append an event, rewrite the file and log a line."""
+        self.events.append(event)
+        self.write()
+        shown = {
+            name: f"{value:.4g}" if isinstance(value, float) else value
+            for name, value in event.items()
+            if name != "event"
+        }
+        log.info("%s", "  ".join(f"{name} {value}" for name, value in shown.items()))
+
+    def write(self) -> None:
+        """Write all events."""
+        with atomic_path(self.path) as partial:
+            Path(partial).write_text(
+                "".join(json.dumps(event) + "\n" for event in self.events), encoding="utf-8"
+            )

@@ -1,0 +1,212 @@
+"""Optimisers and schedules: parameter groups, one-cycle, discriminative rates, NT-ASGD."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from dflm.errors import InputError
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """A learning rate that climbs and falls once, the momentum against it; cosines between.
+
+    Parameters
+    ----------
+    momentum : pair of float in (0, 1)
+        Momentum (Adam's first beta) at the ends and at the peak.
+    pct_start : float in (0, 1)
+        Share of the run before the peak.
+    div, final_div : float >= 1
+        The peak rate over the first and over the last rate.
+
+    References
+    ----------
+    Smith, "A disciplined approach to neural network hyper-parameters", 2018; the shape and the
+    defaults are those of fastai 1.
+    """
+
+    momentum: tuple[float, float]
+    pct_start: float
+    div: float
+    final_div: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.pct_start < 1.0:
+            raise InputError(f"pct_start is {self.pct_start}, but must lie between 0 and 1")
+        if min(self.div, self.final_div) < 1.0:
+            raise InputError("div and final_div must be at least 1")
+        if len(self.momentum) != 2 or not all(0.0 < m < 1.0 for m in self.momentum):
+            raise InputError(f"momentum is {self.momentum}, but must be two numbers in (0, 1)")
+
+    def at(self, progress: float) -> tuple[float, float]:
+        """Return the rate, as a fraction of the peak, and the momentum at `progress` in [0, 1]."""
+        outer, inner = self.momentum
+        if progress < self.pct_start:
+            x = progress / self.pct_start
+            return _cosine(1.0 / self.div, 1.0, x), _cosine(outer, inner, x)
+        x = (progress - self.pct_start) / (1.0 - self.pct_start)
+        return _cosine(1.0, 1.0 / self.final_div, x), _cosine(inner, outer, x)
+
+    def apply(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
+        """Set rate and momentum of an AdamW whose groups carry their peak as `peak_lr`."""
+        fraction, momentum = self.at(progress)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * fraction
+            group["betas"] = (momentum, group["betas"][1])
+
+
+def _cosine(start: float, end: float, x: float) -> float:
+    return end + (start - end) * (1.0 + math.cos(math.pi * min(max(x, 0.0), 1.0))) / 2.0
+
+
+def discriminative_rates(peak: float, lr_range: float, groups: int) -> list[float]:
+    """Spread learning rates geometrically over layer groups, from the bottom up.
+
+    Parameters
+    ----------
+    peak : float > 0
+        Rate of the topmost group.
+    lr_range : float >= 1
+        `peak` over the rate of the lowest group.
+    groups : int >= 1
+
+    Returns
+    -------
+    list of float
+        `groups` rates that end in `peak`.
+
+    References
+    ----------
+    Howard and Ruder 2018; DFLM's slices are lr / 2.6**4 .. lr over all groups.
+    """
+    if groups == 1:
+        return [peak]
+    return [peak * lr_range ** (i / (groups - 1) - 1.0) for i in range(groups)]
+
+
+def adamw(
+    modules: Iterable[tuple[nn.Module, float]], weight_decay: float, device: torch.device
+) -> torch.optim.AdamW:
+    """Return an AdamW over the trainable parameters of `modules`, each with its peak rate.
+
+    Vectors (biases, batch norm) are not decayed. The second beta is fastai's 0.99.
+    """
+    groups = []
+    for module, rate in modules:
+        trainable = [p for p in module.parameters() if p.requires_grad]
+        for decay, parameters in (
+            (weight_decay, [p for p in trainable if p.ndim > 1]),
+            (0.0, [p for p in trainable if p.ndim < 2]),
+        ):
+            if parameters:
+                groups.append(
+                    {"params": parameters, "lr": rate, "peak_lr": rate, "weight_decay": decay}
+                )
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=device.type == "cuda")
+
+
+def clip_gradients(parameters: list[nn.Parameter], limit: float | None) -> None:
+    """Scale the gradients so that their common norm is at most `limit` (None: leave them)."""
+    if limit is not None:
+        nn.utils.clip_grad_norm_(parameters, limit)
+
+
+class NTASGD:
+    """Non-monotonically triggered averaged SGD.
+
+    Plain SGD until a validation loss is no better than the best of those more than `nonmono`
+    validations ago; from then on the weights are also averaged, and the average is what counts.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+    learning_rate : float > 0
+    weight_decay : float >= 0
+    nonmono : int >= 1
+        Validations that are not looked at when the trigger is checked.
+
+    References
+    ----------
+    Merity, Keskar and Socher 2018, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        learning_rate: float,
+        weight_decay: float,
+        nonmono: int,
+    ) -> None:
+        self.parameters = parameters
+        self.learning_rate, self.weight_decay, self.nonmono = learning_rate, weight_decay, nonmono
+        self.losses: list[float] = []
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            parameters, lr=learning_rate, weight_decay=weight_decay
+        )
+
+    @property
+    def triggered(self) -> bool:
+        """Whether averaging has begun."""
+        return isinstance(self.optimizer, torch.optim.ASGD)
+
+    def step(self, scale: float = 1.0) -> None:
+        """Take a step with the learning rate times `scale` (variable windows: length / bptt)."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * scale
+        if self.triggered:
+            # ASGD keeps the rate it uses as state; with lambd 0 it only ever equals lr.
+            for parameter in self.parameters:
+                if state := self.optimizer.state.get(parameter):
+                    state["eta"] = torch.full_like(state["eta"], self.learning_rate * scale)
+        self.optimizer.step()
+
+    def observe(self, loss: float) -> bool:
+        """Take note of a validation loss; return whether averaging begins now."""
+        begins = (
+            not self.triggered
+            and len(self.losses) > self.nonmono
+            and loss > min(self.losses[: -self.nonmono])
+        )
+        self.losses.append(loss)
+        if begins:
+            self._begin_averaging()
+        return begins
+
+    def _begin_averaging(self) -> None:
+        self.optimizer = torch.optim.ASGD(
+            self.parameters,
+            lr=self.learning_rate,
+            lambd=0.0,
+            t0=0,
+            weight_decay=self.weight_decay,
+        )
+
+    @torch.no_grad()
+    def swap_average(self) -> None:
+        """Exchange weights and averages; a second call puts them back."""
+        if not self.triggered:
+            return
+        for parameter in self.parameters:
+            if state := self.optimizer.state.get(parameter):
+                kept = parameter.clone()
+                parameter.copy_(state["ax"])
+                state["ax"].copy_(kept)
+
+    def state_dict(self) -> dict:
+        """Return what `load_state_dict` needs to go on."""
+        return {
+            "losses": list(self.losses),
+            "triggered": self.triggered,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        self.losses = list(state["losses"])
+        if state["triggered"]:
+            self._begin_averaging()
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,96 @@
+"""Predictions of a classifier: the probability that a sequence is bound."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dflm.errors import InputError
+from dflm.files import atomic_path
+from dflm.model.classifier import PoolingClassifier
+from dflm.model.files import load_classifier
+from dflm.sequences.splits import read_split
+from dflm.training.batches import SequenceBatches
+from dflm.training.device import autocast, pick_device
+
+
+@torch.no_grad()
+def strand_probabilities(
+    model: PoolingClassifier, batches: SequenceBatches, batch_size: int, precision: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict on both strands.
+
+    Parameters
+    ----------
+    model : PoolingClassifier
+        Set to evaluation mode for the call.
+    batches : SequenceBatches
+    batch_size : int >= 1
+    precision : {"auto", "fp32", "bf16"}
+
+    Returns
+    -------
+    forward, reverse : array of float64, shape (N,)
+        Probability of being bound, in [0, 1].
+    """
+    was_training = model.training
+    model.eval()
+    result = []
+    for strand in (0, 1):
+        parts = []
+        for tokens in batches.ordered(batch_size, strand):
+            with autocast(batches.device, precision):
+                logits = model(tokens)
+            parts.append(logits.float().softmax(1)[:, 1].cpu())
+        result.append(torch.cat(parts).double().numpy())
+    model.train(was_training)
+    return result[0], result[1]
+
+
+def predict(
+    *,
+    weights: Path,
+    card: Path,
+    sequences: Path,
+    predictions: Path,
+    batch_size: int,
+    both_strands: bool,
+    precision: str,
+    gpu: int,
+    threads: int,
+) -> None:
+    """Predict the sequences of a split file with a trained classifier.
+
+    Parameters
+    ----------
+    weights, card : Path
+        The classifier.
+    sequences : Path
+        A split file: name, sequence, label.
+    predictions : Path
+        TSV to write: name, label, probability, probability_forward, probability_reverse.
+    batch_size : int >= 1
+    both_strands : bool
+        `probability` is the mean of both strands, else that of the strand as given.
+    precision : {"auto", "fp32", "bf16"}
+    gpu, threads : int
+        What the job was given.
+
+    Raises
+    ------
+    InputError
+        If a file is wrong or holds no sequence.
+    """
+    device = pick_device(gpu, threads)
+    model = load_classifier(weights, card).to(device)
+    names, bases, labels = read_split(sequences)
+    if not names:
+        raise InputError(f"{sequences}: holds no sequences to predict")
+    architecture = model.encoder.architecture
+    batches = SequenceBatches(bases, labels, architecture.k, architecture.stride, device)
+    forward, reverse = strand_probabilities(model, batches, batch_size, precision)
+    probability = (forward + reverse) / 2 if both_strands else forward
+    with atomic_path(predictions) as partial, Path(partial).open("w", encoding="utf-8") as file:
+        file.write("name\tlabel\tprobability\tprobability_forward\tprobability_reverse\n")
+        for name, label, *values in zip(names, labels, probability, forward, reverse, strict=True):
+            file.write(f"{name}\t{label}\t" + "\t".join(f"{value:.9g}" for value in values) + "\n")

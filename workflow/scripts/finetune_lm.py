@@ -1,0 +1,25 @@
+"""Fine-tune the language model on a group's training peaks."""
+
+from dflm.logs import setup_logging
+from dflm.training.finetune import finetune
+
+setup_logging(snakemake.log[0])
+finetune(
+    weights_in=snakemake.input.weights,
+    card_in=snakemake.input.card,
+    train=list(snakemake.input.train),
+    validation=list(snakemake.input.validation),
+    test=list(snakemake.input.test),
+    weights=snakemake.output.weights,
+    card=snakemake.output.card,
+    metrics=snakemake.output.metrics,
+    history=snakemake.output.history,
+    checkpoint=snakemake.params.checkpoint,
+    language_model=snakemake.params.architecture,
+    args=snakemake.params.args,
+    group=snakemake.params.group,
+    members=list(snakemake.params.members),
+    seed=snakemake.params.seed,
+    gpu=snakemake.resources.get("gpu", 0),
+    threads=snakemake.threads,
+)

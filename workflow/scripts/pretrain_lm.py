@@ -1,0 +1,20 @@
+"""Pretrain the language model on the genome."""
+
+from dflm.logs import setup_logging
+from dflm.training.pretrain import pretrain
+
+setup_logging(snakemake.log[0])
+pretrain(
+    index=snakemake.input.index,
+    contigs=snakemake.input.contigs,
+    weights=snakemake.output.weights,
+    card=snakemake.output.card,
+    metrics=snakemake.output.metrics,
+    history=snakemake.output.history,
+    checkpoint=snakemake.params.checkpoint,
+    language_model=snakemake.params.architecture,
+    args=snakemake.params.args,
+    seed=snakemake.params.seed,
+    gpu=snakemake.resources.get("gpu", 0),
+    threads=snakemake.threads,
+)
