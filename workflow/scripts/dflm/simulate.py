@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from dflm.files import atomic_path, write_json
-from dflm.sequences.shuffle import shuffle_codes
+from dflm.sequences.shuffle import dinucleotide_shuffle
 from dflm.simulated_genome import (
     COMPLEMENT,
     LETTERS,
@@ -227,7 +227,7 @@ def simulate_peaks(
         Planted sites of each peak, ``""`` for none.
     """
     windows = genome_windows(rng, contigs, peaks, WIDTH)
-    sequences = shuffle_codes(windows, seed=_draw_seed(rng))
+    sequences = dinucleotide_shuffle(windows, seed=_draw_seed(rng))
     sites = [""] * peaks
     if simulated.motif is None:
         return sequences, sites
@@ -275,7 +275,7 @@ def deepbind_files(
     in_test = (ranks % 2 == 0) & (ranks <= 2 * test_positives)
     text = [LETTERS[row].tobytes().decode() for row in sequences]
     text[-1] = text[-1][:-EDGE] + "N" * EDGE
-    negatives = shuffle_codes(sequences[in_test], seed=_draw_seed(rng))
+    negatives = dinucleotide_shuffle(sequences[in_test], seed=_draw_seed(rng))
     header = "FoldID\tEventID\tseq\tBound\n"
     peak = "A\tseq_{:05d}_peak\t{}\t1\n"
     shuffled = "A\tseq_{:05d}_shuf\t{}\t0\n"
