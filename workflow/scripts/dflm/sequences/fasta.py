@@ -26,7 +26,9 @@ _NEWLINE, _RETURN, _GREATER = 10, 13, 62
 # What the kernel stopped for.
 _END, _HEADER, _WRONG, _RUNS_FULL = 0, 1, 2, 3
 # Places in the kernel's state.
-_AT, _LINE_START, _LINE, _LENGTH, _RUN_START, _RUN_COUNT, _MASKED = range(7)
+_AT, _LINE_START, _LINE, _LENGTH, _RUN_START, _RUN_COUNT, _N_COUNT = range(7)
+# What the kernel's table says of a byte beyond the four bases; a masked base has the code N.
+_MASKED, _N = 4, 5
 
 
 @dataclass
@@ -129,43 +131,59 @@ def _unpack(stream, block, path, size, digest) -> Iterator[bytes]:
         raise InputError("the gzip file breaks off", path, "fetch it again")
 
 
+def _kind_table(soft_masked: str) -> np.ndarray:
+    """Return what each byte is: a base's code, `_MASKED`, `_N`, or `INVALID`; shape=(256,)."""
+    codes, kinds = code_table(soft_masked), code_table("keep")
+    kinds[kinds == N] = _N
+    kinds[(codes == N) & (kinds < N)] = _MASKED
+    return kinds
+
+
 @compiled
-def _take(block, table, keep, codes, counts, runs, state):
+def _take(block, table, codes, runs, state):
     """Turn the bytes of a sequence into codes until something calls for the caller.
 
-    Reads `block` from state[_AT]. Writes the codes to the start of `codes`; adds to `counts`;
+    Reads `block` from state[_AT]. Writes the codes to the start of `codes` and
     reports finished runs of N as rows of `runs`. Returns the number of codes and the reason.
     """
     at = state[_AT]
     length = state[_LENGTH]
     run_start = state[_RUN_START]
     run_count = 0
-    masked = 0
     line_start = state[_LINE_START]
     written = 0
     reason = _END
     while at < block.size:
         byte = block[at]
-        code = table[byte]
-        if code <= N:
-            if keep[byte] == N:
-                if run_start < 0:
-                    run_start = length
-            else:
-                if run_start >= 0:
-                    if run_count == runs.shape[0]:
-                        reason = _RUNS_FULL
-                        break
-                    runs[run_count, 0] = run_start
-                    runs[run_count, 1] = length
-                    run_count += 1
-                    run_start = -1
-                if code == N:
-                    masked += 1
-            codes[written] = code
-            counts[code] += 1
+        kind = table[byte]
+        if kind <= _MASKED:
+            if run_start >= 0:
+                if run_count == runs.shape[0]:
+                    reason = _RUNS_FULL
+                    break
+                runs[run_count, 0] = run_start
+                runs[run_count, 1] = length
+                run_count += 1
+                run_start = -1
+            line_start = 0
+            first = at
+            # Nearly all bytes pass here, so the loop holds nothing but what a base needs.
+            while kind <= _MASKED:
+                codes[written] = kind
+                written += 1
+                at += 1
+                if at == block.size:
+                    break
+                kind = table[block[at]]
+            length += at - first
+            continue
+        if kind == _N:
+            if run_start < 0:
+                run_start = length
+            codes[written] = N
             written += 1
             length += 1
+            state[_N_COUNT] += 1
             line_start = 0
         elif byte == _NEWLINE:
             state[_LINE] += 1
@@ -181,7 +199,6 @@ def _take(block, table, keep, codes, counts, runs, state):
     state[_LENGTH] = length
     state[_RUN_START] = run_start
     state[_RUN_COUNT] = run_count
-    state[_MASKED] += masked
     state[_LINE_START] = line_start
     return written, reason
 
@@ -201,8 +218,7 @@ class FastaReader:
 
     def __init__(self, path: str | os.PathLike, soft_masked: str = "keep", block: int = BLOCK):
         self.path = Path(path)
-        self._table = code_table(soft_masked)
-        self._keep = code_table("keep")
+        self._table = _kind_table(soft_masked)
         self._block = block
         self._codes = np.empty(block, dtype=np.uint8)
         self._runs = np.empty((_RUNS, 2), dtype=np.int64)
@@ -277,12 +293,13 @@ class FastaReader:
             return self._pass_over(data)
         if self._codes.size < block.size:
             self._codes = np.empty(block.size, dtype=np.uint8)
-        written, reason = _take(
-            block, self._table, self._keep, self._codes, content.counts, self._runs, state
-        )
+        written, reason = _take(block, self._table, self._codes, self._runs, state)
         content.n_runs.extend(self._runs[: state[_RUN_COUNT]].tolist())
         if written:
-            self._sink.write(self._codes[:written])
+            codes = self._codes[:written]
+            for base in range(N):
+                content.counts[base] += np.count_nonzero(codes == base)
+            self._sink.write(codes)
         if reason == _WRONG:
             letter = chr(data[state[_AT]])
             raise InputError(
@@ -330,13 +347,15 @@ class FastaReader:
         seen.add(name)
         self._content = ContigContent(name)
         self._sink = open_sink(name)
-        self._state[_LENGTH], self._state[_RUN_START], self._state[_MASKED] = 0, -1, 0
+        self._state[_LENGTH], self._state[_RUN_START], self._state[_N_COUNT] = 0, -1, 0
 
     def _close_contig(self) -> None:
         state, content = self._state, self._content
         if content is None or self._sink is None:
             return
-        content.length, content.masked = int(state[_LENGTH]), int(state[_MASKED])
+        content.length = int(state[_LENGTH])
+        content.counts[N] = content.length - content.counts[:N].sum()
+        content.masked = int(content.counts[N] - state[_N_COUNT])
         if content.length == 0:
             raise InputError(f"contig {content.name} holds no base", self.path)
         if state[_RUN_START] >= 0:
