@@ -1,0 +1,278 @@
+"""A ChIP-seq set as training, validation and test sequences with labels.
+
+The split of a set is decided before its negatives are made, and each positive, its copies, their
+other strands and their shuffles stand on one side of it. The test file is kept as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from dflm.errors import InputError
+from dflm.files import BROKEN_GZIP, open_text, sha256_of, write_gzip_text, write_json
+from dflm.sequences.chipseq import EmptySetError, parse_name, read_set
+from dflm.sequences.kmers import AMBIGUOUS, decode, encode
+from dflm.sequences.shuffle import dinucleotide_shuffle_list
+
+HEADER = "name\tsequence\tlabel"
+_TO_N = str.maketrans("U" + AMBIGUOUS, "T" + "N" * len(AMBIGUOUS))
+_COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+Row = tuple[str, str, int]
+
+
+def split_dataset(
+    train_file: str | os.PathLike,
+    test_file: str | os.PathLike,
+    out_train: str | os.PathLike,
+    out_validation: str | os.PathLike,
+    out_test: str | os.PathLike,
+    stats: str | os.PathLike,
+    *,
+    dataset: str,
+    min_peaks: int,
+    validation_fraction: float,
+    ambiguous: str,
+    negatives_per_positive: int,
+    seed: int,
+) -> None:
+    """Split a set, make its negatives, and count what was kept and dropped.
+
+    Rows are upper-cased; ambiguities become N, and U becomes T. A row with any other letter is
+    dropped. Of the training rows, then, those with N are dropped if `ambiguous` says so, those
+    that are not of the most common length (of the longest of these) are dropped, and so are
+    those that stand in the test file too, on either strand. Test rows are not dropped for N or
+    length. Copies of a training row are kept, all on the same side of the split.
+
+    A set that cannot be trained or tested on is skipped: its three tables hold no row, and
+    the statistics tell the reason.
+
+    Parameters
+    ----------
+    train_file, test_file : path-like
+        The set's files, see `dflm.sequences.chipseq.read_set`.
+    out_train, out_validation, out_test : path-like
+        Gzipped tables with the columns name, sequence, label.
+    stats : path-like
+        JSON: what was read, kept and dropped, and whether the set is "ok" or "skipped".
+    dataset : str
+        The set's name; the split depends on it and on `seed`.
+    min_peaks : int
+        Training positives below which the set is skipped.
+    validation_fraction : float
+        Part of the training positives that goes to validation, above 0 and below 1.
+    ambiguous : {"drop", "keep"}
+        What becomes of training rows with N.
+    negatives_per_positive : int
+        Shuffles of each training and validation positive, at least 1.
+    seed : int
+        Seed of the split and of the shuffles.
+
+    Raises
+    ------
+    InputError
+        If a file is malformed, or the training file holds an unbound row.
+    """
+    if ambiguous not in ("drop", "keep"):
+        raise InputError(f"chipseq.ambiguous is {ambiguous!r}", mend="give 'drop' or 'keep'")
+    if not 0 < validation_fraction < 1:
+        raise InputError(
+            f"chipseq.validation_fraction is {validation_fraction}", mend="above 0 and below 1"
+        )
+    tf, cell_line = parse_name(dataset)
+    found = {
+        "dataset": dataset,
+        "tf": tf,
+        "cell_line": cell_line,
+        "seed": seed,
+        "width": None,
+        "rows": {"train": 0, "test": 0},
+        "dropped": {"ambiguous": 0, "length": 0, "letters": 0},
+        "shared_with_test": 0,
+        "duplicates": 0,
+        "unshuffled": 0,
+        "test_kept_with_n": 0,
+        "sha256": {"train": sha256_of(train_file), "test": sha256_of(test_file)},
+    }
+    train, train_reason = _read(train_file, "training")
+    test, test_reason = _read(test_file, "test")
+    found["rows"] = {"train": len(train), "test": len(test)}
+    unbound = next((name for name, _, label in train if label == 0), None)
+    if unbound is not None:
+        raise InputError(
+            f"{unbound} has Bound 0; a training file holds positives only",
+            train_file,
+            "take the rows with Bound 0 out: negatives are made by shuffling",
+        )
+    test = _clean(test, found["dropped"])
+    found["test_kept_with_n"] = sum("N" in sequence for _, sequence, _ in test)
+    train = _choose(_clean(train, found["dropped"]), test, ambiguous, found)
+    reason = train_reason or test_reason
+    if not reason and len(train) < min_peaks:
+        reason = f"{len(train)} training peaks, fewer than chipseq.min_peaks = {min_peaks}"
+    if not reason and len({label for *_, label in test}) < 2:
+        reason = "the test file holds rows of one label only"
+    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
+    if not reason:
+        parts = _split(train, validation_fraction, negatives_per_positive, dataset, seed, found)
+        parts["test"] = test
+        if not parts["train"] or not parts["validation"]:
+            reason = "too few unlike training peaks to split off a validation part"
+            parts = {part: [] for part in parts}
+    found["status"] = "skipped" if reason else "ok"
+    found["reason"] = reason or None
+    for part, rows in parts.items():
+        found[f"{part}_positives"] = sum(label for *_, label in rows)
+        found[f"{part}_negatives"] = len(rows) - found[f"{part}_positives"]
+    for path, part in ((out_train, "train"), (out_validation, "validation"), (out_test, "test")):
+        _write(path, parts[part])
+    write_json(stats, found)
+
+
+def read_split(path: str | os.PathLike) -> tuple[list[str], list[str], np.ndarray]:
+    """Read a table that `split_dataset` wrote.
+
+    Returns
+    -------
+    names : list of str
+        The rows' names.
+    sequences : list of str
+        Their sequences, letters of ACGTN.
+    labels : numpy.ndarray
+        shape=(rows,) int8: 1 bound, 0 not.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+    """
+    try:
+        with open_text(path) as stream:
+            lines = stream.read().splitlines()
+    except (*BROKEN_GZIP, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the file is damaged ({error})", path, "run split_chipseq again"
+        ) from None
+    rows = [line.split("\t") for line in lines[1:]]
+    if lines[:1] != [HEADER] or any(len(row) != 3 or row[2] not in ("0", "1") for row in rows):
+        raise InputError("no table of name, sequence and label", path, "run split_chipseq again")
+    labels = np.array([int(row[2]) for row in rows], dtype=np.int8)
+    return [row[0] for row in rows], [row[1] for row in rows], labels
+
+
+def either_strand(sequence: str) -> str:
+    """Return the smaller, by the alphabet, of an ACGTN sequence and its reverse complement."""
+    return min(sequence, sequence.translate(_COMPLEMENT)[::-1])
+
+
+def leave_out(sequences: Sequence[str], held_out: Iterable[str]) -> tuple[np.ndarray, int]:
+    """Choose the sequences that are not among those held out, on either strand.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        Letters of ACGTN.
+    held_out : iterable of str
+        What must not be trained on.
+
+    Returns
+    -------
+    kept : numpy.ndarray
+        shape=(kept,) int64, places in `sequences`, ascending.
+    left_out : int
+        How many were not kept.
+    """
+    forbidden = {either_strand(sequence) for sequence in held_out}
+    kept = [i for i, seq in enumerate(sequences) if either_strand(seq) not in forbidden]
+    return np.array(kept, dtype=np.int64), len(sequences) - len(kept)
+
+
+def _read(path, kind: str) -> tuple[list[Row], str]:
+    """Read a file of the set; an empty one gives no row, and the reason to skip the set."""
+    try:
+        names, sequences, labels = read_set(path)
+    except EmptySetError as error:
+        return [], f"{kind} file: {error.what}"
+    return list(zip(names, sequences, labels.tolist(), strict=True)), ""
+
+
+def _clean(rows: list[Row], dropped: dict[str, int]) -> list[Row]:
+    """Bring sequences to letters of ACGTN; drop and count the rows that hold other letters."""
+    kept = []
+    for name, raw, label in rows:
+        sequence = raw.upper().translate(_TO_N)
+        if set(sequence) <= set("ACGTN"):
+            kept.append((name, sequence, label))
+        else:
+            dropped["letters"] += 1
+    return kept
+
+
+def _choose(train: list[Row], test: list[Row], ambiguous: str, found: dict) -> list[Row]:
+    """Drop the training rows that the row rule excludes; fill in what was found."""
+    if ambiguous == "drop":
+        kept = [row for row in train if "N" not in row[1]]
+        found["dropped"]["ambiguous"] = len(train) - len(kept)
+        train = kept
+    if not train:
+        return []
+    lengths = Counter(len(sequence) for _, sequence, _ in train)
+    width = max(lengths, key=lambda length: (lengths[length], length))
+    kept = [row for row in train if len(row[1]) == width]
+    found["width"] = width
+    found["dropped"]["length"] = len(train) - len(kept)
+    chosen, found["shared_with_test"] = leave_out(
+        [sequence for _, sequence, _ in kept], [sequence for _, sequence, _ in test]
+    )
+    kept = [kept[i] for i in chosen]
+    found["duplicates"] = len(kept) - len({either_strand(sequence) for _, sequence, _ in kept})
+    return kept
+
+
+def _split(
+    rows: list[Row], fraction: float, per_positive: int, dataset: str, seed: int, found: dict
+) -> dict[str, list[Row]]:
+    """Divide positives by sequence; put the shuffles of each behind it."""
+    copies = Counter(either_strand(sequence) for _, sequence, _ in rows)
+    # Ranks by a hash, not by a generator: they depend neither on the order of the rows nor on
+    # a library's version.
+    ranked = sorted(copies, key=lambda sequence: (_hash(seed, dataset, sequence), sequence))
+    wanted = max(1, round(fraction * len(rows)))
+    validation: set[str] = set()
+    taken = 0
+    for sequence in ranked:
+        if taken >= wanted:
+            break
+        validation.add(sequence)
+        taken += copies[sequence]
+    codes = [encode(sequence) for _, sequence, _ in rows]
+    shuffles = [
+        dinucleotide_shuffle_list(codes, _hash(seed, dataset, f"shuffle {m}"))
+        for m in range(1, per_positive + 1)
+    ]
+    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
+    for i, (name, sequence, _) in enumerate(rows):
+        part = parts["validation" if either_strand(sequence) in validation else "train"]
+        part.append((name, sequence, 1))
+        for m, shuffled in enumerate(shuffles, start=1):
+            letters = decode(shuffled[i])
+            found["unshuffled"] += letters == sequence
+            part.append((f"{name}_shuf{m}", letters, 0))
+    return parts
+
+
+def _hash(seed: int, *words: str) -> int:
+    """Return 64 bits that depend on the seed and the words alone."""
+    text = "\0".join([str(seed), *words])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _write(path, rows: list[Row]) -> None:
+    with write_gzip_text(path) as stream:
+        stream.write(HEADER + "\n")
+        stream.writelines(f"{name}\t{sequence}\t{label}\n" for name, sequence, label in rows)
