@@ -1,0 +1,217 @@
+"""What a set's predictions are worth: metrics, intervals, the record of one set."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    confusion_matrix,
+    matthews_corrcoef,
+    roc_auc_score,
+)
+
+from dflm.errors import InputError
+from dflm.evaluation.floor import check_floor, dinucleotide_floor
+from dflm.evaluation.plots import plot_precision_recall, plot_roc
+from dflm.files import read_json, write_json
+from dflm.sequences.splits import read_split
+
+COLUMNS = ("name", "label", "probability")
+
+
+def classification_metrics(
+    labels: Sequence[int], probabilities: Sequence[float], threshold: float = 0.5
+) -> dict[str, float]:
+    """Every metric of a binary classifier that the project reports.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+        0 or 1; both must occur.
+    probabilities : sequence of float, shape=(n,)
+        Probability of label 1, 0 to 1.
+    threshold : float
+        At or above it a sequence is called positive.
+
+    Returns
+    -------
+    dict of str to float
+        ``auroc``, ``auprc`` (average precision), ``brier``, and at the threshold
+        ``accuracy``, ``precision``, ``recall``, ``specificity``, ``mcc``, ``fpr``, ``fnr``.
+        Precision is 0 where nothing is called positive.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ, a probability is not a number from 0 to 1, or one
+        of the labels does not occur.
+    """
+    labels = np.asarray(labels)
+    scores = np.asarray(probabilities, dtype=float)
+    if labels.shape != scores.shape or labels.ndim != 1:
+        raise InputError(f"{labels.size} labels do not go with {scores.size} probabilities")
+    wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)))  # NaN fails both
+    if len(wrong):
+        raise InputError(
+            f"{len(wrong)} probabilities are not numbers from 0 to 1 "
+            f"(the first is {scores[wrong[0]]} at row {wrong[0] + 1})"
+        )
+    if set(labels.tolist()) != {0, 1}:
+        found = ", ".join(map(str, sorted(set(labels.tolist())))) or "none"
+        raise InputError(f"metrics need both labels, 0 and 1; found: {found}")
+    called = scores >= threshold
+    (tn, fp), (fn, tp) = confusion_matrix(labels, called).tolist()
+    return {
+        "auroc": float(roc_auc_score(labels, scores)),
+        "auprc": float(average_precision_score(labels, scores)),
+        "accuracy": (tp + tn) / (tp + tn + fp + fn),
+        "precision": tp / (tp + fp) if tp + fp else 0.0,
+        "recall": tp / (tp + fn),
+        "specificity": tn / (tn + fp),
+        "mcc": float(matthews_corrcoef(labels, called)),
+        "fpr": fp / (tn + fp),
+        "fnr": fn / (tp + fn),
+        "brier": float(brier_score_loss(labels, scores)),
+    }
+
+
+def bootstrap_mean(
+    values: Sequence[float], resamples: int, seed: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean (Efron 1979).
+
+    Parameters
+    ----------
+    values : sequence of float
+        One a set; at least one.
+    resamples : int
+        Draws with replacement, at least 1.
+    seed : int
+    level : float
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    low, high : float
+    """
+    values = np.asarray(values, dtype=float)
+    rng = np.random.default_rng(seed)
+    means = [rng.choice(values, size=len(values)).mean() for _ in range(resamples)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def read_predictions(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Read a predictions table.
+
+    Parameters
+    ----------
+    path : path-like
+        Tab-separated; the columns name, label, probability are found by the header.
+
+    Returns
+    -------
+    names : list of str
+    labels : numpy.ndarray, shape=(n,), dtype=int64
+    probabilities : numpy.ndarray, shape=(n,), dtype=float64
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a value is no number.
+    """
+    with open(path, encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle, delimiter="\t")
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+        if missing:
+            raise InputError(f"the header lacks {', '.join(missing)}", path, "rerun predict")
+        names, labels, probabilities = [], [], []
+        for row in reader:
+            try:
+                labels.append(int(row["label"]))
+                probabilities.append(float(row["probability"]))
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"line {reader.line_num} holds no label and probability", path, "rerun predict"
+                ) from None
+            names.append(row["name"])
+    return names, np.array(labels, dtype=np.int64), np.array(probabilities)
+
+
+def evaluate(
+    predictions: str | Path,
+    card: str | Path,
+    stats: str | Path,
+    lm_metrics: str | Path,
+    train: str | Path,
+    test: str | Path,
+    metrics_out: str | Path,
+    roc_out: str | Path,
+    pr_out: str | Path,
+    *,
+    dataset: str,
+    args: Mapping,
+    seed: int,
+) -> dict:
+    """Evaluate one set's predictions on its test file and write record and curves.
+
+    Parameters
+    ----------
+    predictions : path-like
+        See `read_predictions`.
+    card : path-like
+        The classifier's model.json.
+    stats : path-like
+        The split's stats.json.
+    lm_metrics : path-like
+        metrics.json of the fine-tuned language model.
+    train, test : path-like
+        The split's tables: the floor learns on one and is measured on the other.
+    metrics_out, roc_out, pr_out : path-like
+        JSON and two SVG to write.
+    dataset : str
+    args : mapping
+        Config section ``evaluate``; ``floor_tolerance`` is used.
+    seed : int
+
+    Returns
+    -------
+    dict
+        What `metrics_out` holds.
+
+    Raises
+    ------
+    InputError
+        If the predictions are not those of the test file or are no probabilities,
+        or if the floor is not 0.5 within the tolerance.
+    """
+    names, labels, probabilities = read_predictions(predictions)
+    test_names, test_sequences, test_labels = read_split(test)
+    if names != list(test_names) or labels.tolist() != [int(label) for label in test_labels]:
+        raise InputError(f"these are not the predictions of {test}", predictions, "rerun predict")
+    try:
+        record = classification_metrics(labels, probabilities)
+    except InputError as error:
+        raise InputError(error.what, predictions) from None
+    _, train_sequences, train_labels = read_split(train)
+    floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels, seed)
+    check_floor(floor, args["floor_tolerance"], dataset)
+    counts, language_model = read_json(stats), read_json(lm_metrics)
+    model = read_json(card)
+    known = model.get("training", {}) | model.get("metrics", {})
+    record |= {"dataset": dataset, "seed": seed, "floor_auroc": floor}
+    for when in ("before", "after"):
+        bits = (language_model.get(when) or {}).get("bits_per_base")
+        record[f"lm_bits_per_base_{when}"] = bits
+    for part in ("train", "test"):
+        for kind in ("positives", "negatives"):
+            record[f"{part}_{kind}"] = counts[f"{part}_{kind}"]
+    for key in ("best_stage", "best_epoch", "validation_auroc", "stages_run"):
+        record[key] = known.get(key)
+    plot_roc(labels, probabilities, roc_out, title=dataset)
+    plot_precision_recall(labels, probabilities, pr_out, title=dataset)
+    write_json(metrics_out, record)
+    return record
