@@ -1,0 +1,78 @@
+# The two commands a newcomer needs: `make demo` and `make test`. Each sets itself up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+CORES ?= all
+# The newest Python of at least 3.11 that is here, unless PYTHON names one.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SNAKEMAKE := $(BIN)/snakemake
+SNAKEFILES := workflow/Snakefile workflow/rules
+DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfile config/demo.yaml
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint format bench clean
+
+help:
+	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
+	@echo "make test     lint, then the tests (without those marked slow and slurm)"
+	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make format   bring the sources into the form that lint asks for"
+	@echo "make bench    run the benchmarks of tests/benchmark"
+	@echo "make clean    remove the demo, caches and $(VENV)"
+	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "DFLM needs Python 3.11 or newer, and there is none; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is no Python of 3.11 or newer; name another: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		version=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing $$version, which $(PYTHON) lacks"; \
+			apt-get update -qq && { apt-get install -qq -y "$$version" || apt-get install -qq -y python3-venv; }; \
+		else \
+			echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: sudo apt-get install $$version" >&2; exit 1; \
+		fi; fi
+	@echo "setting up $(VENV), once"
+	@"$(PYTHON)" -m venv "$(VENV)"
+	@"$(BIN)/python" -m pip install -q -c constraints.txt 'pip>=25.1'
+	@"$(BIN)/python" -m pip install -q -c constraints.txt --group dev
+	@touch "$@"
+
+demo: $(STAMP)
+	@mkdir -p demo
+	@$(DEMO) --cores "$(CORES)" --quiet rules
+	@$(DEMO) --report demo/report.zip --quiet all
+	@"$(BIN)/python" workflow/scripts/show_table.py demo/results/summary/auc.tsv
+	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   report: demo/report.zip"
+
+test: lint
+	@"$(BIN)/python" -m pytest -m "not slow and not slurm"
+
+lint: $(STAMP)
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/snakefmt" --check $(SNAKEFILES)
+	@$(SNAKEMAKE) --snakefile workflow/Snakefile --configfile config/demo.yaml --lint
+
+format: $(STAMP)
+	@"$(BIN)/ruff" check --fix .
+	@"$(BIN)/ruff" format .
+	@"$(BIN)/snakefmt" $(SNAKEFILES)
+
+bench: $(STAMP)
+	@for script in tests/benchmark/*.py; do \
+		echo "== $$script"; PYTHONPATH=workflow/scripts "$(BIN)/python" "$$script"; done
+
+clean:
+	rm -rf demo "$(VENV)" .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,110 @@
+"""The ChIP-seq sets: fetched, listed, split."""
+
+ARCHIVE = "resources/chipseq/archive" + (
+    ending_of(config["datasets"]["source"] or "", ARCHIVE_ENDINGS) or ".zip"
+)
+
+
+rule get_chipseq_archive:
+    input:
+        lib=library("get_file.py"),
+        source=local_source(config["datasets"]["source"]),
+    output:
+        ARCHIVE,
+    log:
+        "logs/get_chipseq_archive.log",
+    cache: "omit-software"
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=120,
+    params:
+        source=lambda wildcards: config["datasets"]["source"],
+        checksum=config["datasets"]["checksum"],
+    script:
+        "../scripts/get_file.py"
+
+
+rule unpack_chipseq:
+    input:
+        lib=library("unpack_chipseq.py"),
+        archive=ARCHIVE,
+    output:
+        folder=directory("resources/chipseq/archive"),
+    log:
+        "logs/unpack_chipseq.log",
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=30,
+    script:
+        "../scripts/unpack_chipseq.py"
+
+
+checkpoint index_chipseq:
+    input:
+        lib=library("index_chipseq.py"),
+        folder=chipseq_folder(),
+    output:
+        sheet="results/chipseq/datasets.tsv",
+    log:
+        "logs/index_chipseq.log",
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=10,
+    script:
+        "../scripts/index_chipseq.py"
+
+
+rule get_chipseq:
+    input:
+        chipseq_files,
+        lib=library("get_chipseq.py"),
+    output:
+        train="resources/chipseq/{dataset}_AC.seq.gz",
+        test="resources/chipseq/{dataset}_B.seq.gz",
+    log:
+        "logs/get_chipseq/{dataset}.log",
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=30,
+    params:
+        source=chipseq_source,
+    script:
+        "../scripts/get_chipseq.py"
+
+
+checkpoint split_chipseq:
+    input:
+        lib=library("split_chipseq.py"),
+        train="resources/chipseq/{dataset}_AC.seq.gz",
+        test="resources/chipseq/{dataset}_B.seq.gz",
+    output:
+        train="results/chipseq/{dataset}/train.tsv.gz",
+        validation="results/chipseq/{dataset}/validation.tsv.gz",
+        test="results/chipseq/{dataset}/test.tsv.gz",
+        stats="results/chipseq/{dataset}/stats.json",
+    log:
+        "logs/split_chipseq/{dataset}.log",
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=20,
+    params:
+        args=config["chipseq"],
+        seed=config["seed"],
+        dataset="{dataset}",
+    script:
+        "../scripts/split_chipseq.py"

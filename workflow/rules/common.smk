@@ -1,0 +1,311 @@
+"""What the rules share: the sheet, the library as input, input functions, resources."""
+
+import ast
+import os
+import sys
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from snakemake.exceptions import IncompleteCheckpointException
+from snakemake.io import get_flag_value
+
+ROWS = read_configuration(
+    config,
+    workflow.source_path("../schemas/config.schema.yaml"),
+    workflow.source_path("../schemas/datasets.schema.yaml"),
+)
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    group="[^/]+",
+    run="pretrain|(finetune|classify)/[^/]+",
+
+
+# ---- the library as input -----------------------------------------------------------------------
+
+
+@lru_cache(maxsize=None)
+def source_of(path):
+    """Return where a file of workflow/scripts/ can be read, or None if there is none."""
+    try:
+        return workflow.source_path(f"../scripts/{path}")
+    except (OSError, WorkflowError):
+        return None
+
+
+@lru_cache(maxsize=None)
+def imports_of(path):
+    """Return the library files that a file imports itself, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(Path(source_of(path)).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = PurePosixPath(path).parents[node.level - 1]
+                base = ".".join([*package.parts, *filter(None, [node.module])])
+            names.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    found = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] != "dflm":
+            continue
+        # `import dflm.a.b` runs the packages above it too; the last part may be no module but a
+        # name within one.
+        for depth in range(1, len(parts) + 1):
+            stem = "/".join(parts[:depth])
+            found.update(filter(source_of, [f"{stem}/__init__.py"]))
+            if source_of(f"{stem}.py"):
+                found.add(f"{stem}.py")
+                break
+    return frozenset(found)
+
+
+@lru_cache(maxsize=None)
+def library_files(script):
+    """Return the names of all library files that a script imports, directly or not."""
+    todo, seen = [script], set()
+    while todo:
+        new = imports_of(todo.pop()) - seen
+        seen |= new
+        todo += new
+    return tuple(sorted(seen))
+
+
+def library(script):
+    """Return the library files of a script as input of its rule.
+
+    Snakemake reruns a job when its script changes, but knows nothing of the script's imports;
+    as inputs they count, for reruns and for the between-workflow cache. Files of a local workflow
+    are named relative to the working directory: then moving both, or a change of their dates
+    alone (a git checkout), reruns nothing, as Snakemake compares small inputs by their content.
+    """
+    files = []
+    for path in library_files(script):
+        entry = source_of(path)
+        origin = get_flag_value(entry, "sourcecache_entry")
+        local = os.path.isfile(origin) and not workflow.storage_settings.default_storage_provider
+        files.append(os.path.relpath(origin) if local else entry)
+    return files
+
+
+# ---- the sets -----------------------------------------------------------------------------------
+
+
+def all_rows():
+    """Return the rows of the selected sets; waits for rule index_chipseq if there is no sheet."""
+    if ROWS is not None:
+        return ROWS
+    index = checkpoints.index_chipseq.get().output.sheet
+    return indexed_rows(index, mtime=Path(index).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def indexed_rows(index, mtime):
+    """Read what rule index_chipseq wrote, as long as the file stays the same."""
+    columns, rows = read_table(index)
+    group_by = config["finetune"]["group_by"]
+    if group_by not in columns:
+        raise WorkflowError(
+            f"finetune.group_by is {group_by}; allowed without a sheet: dataset, tf, cell_line"
+        )
+    for row in rows:
+        # A set that lacks a file keeps its row in the summary, with the reason.
+        whole = row["train"] and row["test"]
+        problem = name_problem(row["dataset"]) or (None if whole else row["notes"])
+        row |= dict(status="failed" if problem else "ok", reason=problem, train="", test="")
+    return select_rows(rows, config["datasets"]["select"], config["datasets"]["source"])
+
+
+def row_of(dataset):
+    """Return the row of a set, or say which sets there are."""
+    rows = {row["dataset"]: row for row in all_rows()}
+    if dataset not in rows:
+        raise WorkflowError(
+            f"{dataset} is no set of this run{closest(dataset, rows)} "
+            "(sets come from datasets.sheet or datasets.source, narrowed by datasets.select)"
+        )
+    return rows[dataset]
+
+
+def group_of(row):
+    return row[config["finetune"]["group_by"]]
+
+
+def startable(rows):
+    """Return the rows whose two files are there."""
+    return [row for row in rows if row.get("status") != "failed"]
+
+
+def is_skipped(dataset):
+    """Say whether split_chipseq left a set out.
+
+    Until that is known the set counts as good: so each set goes its own way, and one that fails
+    holds up no other. The jobs planned for it are dropped when the checkpoint says otherwise.
+    """
+    try:
+        stats = checkpoints.split_chipseq.get(dataset=dataset).output.stats
+    except IncompleteCheckpointException:
+        return False
+    return json.loads(Path(stats).read_text())["status"] != "ok"
+
+
+def good_rows(rows):
+    return [row for row in startable(rows) if not is_skipped(row["dataset"])]
+
+
+# ---- input functions ----------------------------------------------------------------------------
+
+
+def local_source(source):
+    """Return a local source as an input, and nothing for an address."""
+    return [] if source is None or is_address(source) else source
+
+
+def is_archive(source):
+    """Say whether the sets come out of an archive rather than a folder or the sheet."""
+    return source is not None and (is_address(source) or not Path(source).is_dir())
+
+
+def chipseq_folder():
+    """Return the folder that holds the sets' files, unpacked or the user's; [] if there is none."""
+    source = config["datasets"]["source"]
+    return "resources/chipseq/archive" if is_archive(source) else source or []
+
+
+def chipseq_files(wildcards):
+    """Return the local files that rule get_chipseq copies, or the folder that will hold them."""
+    row, source, files = row_of(wildcards.dataset), config["datasets"]["source"], []
+    for column, part in (("train", "AC"), ("test", "B")):
+        if row[column]:
+            files.append(local_source(row[column]))
+        elif is_archive(source):
+            files.append(chipseq_folder())
+        else:
+            files.append(find_in(source, f"{row['dataset']}_{part}.seq.gz") or source)
+    return files
+
+
+def chipseq_source(wildcards):
+    """Return where rule get_chipseq takes a set from, as arguments of `take_set`."""
+    row = row_of(wildcards.dataset)
+    where = {column: row[column] or None for column in ("train", "test")}
+    for column in ("train", "test"):
+        digest = row.get(f"{column}_sha256")
+        where[f"{column}_checksum"] = f"sha256:{digest}" if digest else None
+    return where | dict(folder=chipseq_folder() or None)
+
+
+def language_model(wildcards):
+    """Return weights and card of the language model that fine-tuning starts from."""
+    given = config["language_model"]["pretrained"]
+    if given is None:
+        return dict(
+            weights="results/pretrain/model.safetensors", card="results/pretrain/model.json"
+        )
+    weights, card = pretrained_files(given)
+    return dict(weights=weights, card=card)
+
+
+def group_members(wildcards):
+    """Return the names of a group's sets that split_chipseq did not skip."""
+    rows = [row for row in all_rows() if group_of(row) == wildcards.group]
+    if not rows:
+        groups = sorted({group_of(row) for row in all_rows()})
+        raise WorkflowError(
+            f"{wildcards.group} is no group of finetune.group_by: {config['finetune']['group_by']}"
+            f"{closest(wildcards.group, groups)}"
+        )
+    return [row["dataset"] for row in good_rows(rows)]
+
+
+def group_splits(part):
+    """Return an input function for one part of the splits of a group's sets."""
+    return lambda wildcards: [
+        f"results/chipseq/{name}/{part}.tsv.gz" for name in group_members(wildcards)
+    ]
+
+
+def finetuned_model(wildcards):
+    """Return weights and card of the fine-tuned language model that serves a set."""
+    group = group_of(row_of(wildcards.dataset))
+    return dict(
+        weights=f"results/finetune/{group}/model.safetensors",
+        card=f"results/finetune/{group}/model.json",
+    )
+
+
+def evaluation_inputs(wildcards):
+    """Return what evaluate needs; of a skipped set only the statistics, which say why."""
+    dataset = wildcards.dataset
+    row, split = row_of(dataset), f"results/chipseq/{dataset}"
+    files = dict(stats=f"{split}/stats.json")
+    if not is_skipped(dataset):
+        files |= dict(
+            predictions=f"results/classify/{dataset}/predictions.tsv",
+            card=f"results/classify/{dataset}/model.json",
+            lm_metrics=f"results/finetune/{group_of(row)}/metrics.json",
+            train=f"{split}/train.tsv.gz",
+            test=f"{split}/test.tsv.gz",
+        )
+    return files
+
+
+def summary_inputs(wildcards):
+    """Return the metrics of the good sets and the statistics of all that could start."""
+    rows = startable(all_rows())
+    return dict(
+        metrics=[f"results/classify/{row['dataset']}/metrics.json" for row in good_rows(rows)],
+        stats=[f"results/chipseq/{row['dataset']}/stats.json" for row in rows],
+    )
+
+
+def learning_curves(wildcards):
+    """Return the plots of all training runs."""
+    rows = good_rows(all_rows())
+    runs = [] if config["language_model"]["pretrained"] else ["pretrain"]
+    runs += sorted({f"finetune/{group_of(row)}" for row in rows})
+    runs += [f"classify/{row['dataset']}" for row in rows]
+    return [f"results/{run}/learning_curve.svg" for run in runs]
+
+
+# ---- parameters and resources -------------------------------------------------------------------
+
+
+def architecture():
+    """Return what the language model is made of, tokens included."""
+    chosen = {key: value for key, value in config["language_model"].items() if key != "pretrained"}
+    return chosen | config["kmers"]
+
+
+def growing(amount):
+    """Return a resource that grows with each attempt, for profiles with retries."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def checkpoint_beside(wildcards, output):
+    """Return where a training run keeps what it resumes from.
+
+    It stands beside the outputs without being one: Snakemake deletes outputs before a run.
+    """
+    return os.path.join(os.path.dirname(output.weights), "checkpoints", "last.pt")
+
+
+def summary_rows():
+    """Return what the table knows of each set before any result: the sheet's words."""
+    keys = ("dataset", "tf", "cell_line", "status", "reason")
+    return [{key: row[key] for key in keys if row.get(key)} for row in all_rows()]
+
+
+def summary_benchmarks():
+    """Return the paths of the run times that belong to each set."""
+    return {
+        row["dataset"]: [
+            f"benchmarks/finetune_lm/{group_of(row)}.tsv",
+            f"benchmarks/train_classifier/{row['dataset']}.tsv",
+            f"benchmarks/predict/{row['dataset']}.tsv",
+        ]
+        for row in all_rows()
+    }

@@ -1,0 +1,382 @@
+"""Configuration and sheet: defaults filled in, every mistake named before any job.
+
+Plain Python on purpose (no rule, no workflow object but in `read_configuration`), so that the
+tests can call it without a run of Snakemake.
+"""
+
+import copy
+import csv
+import difflib
+import fnmatch
+import glob
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+from jsonschema import Draft202012Validator
+from snakemake.exceptions import WorkflowError
+
+GENOME_ENDINGS = tuple(f"{end}{gz}" for end in (".fa", ".fasta", ".fna") for gz in ("", ".gz"))
+ARCHIVE_ENDINGS = (".zip", ".tar.gz", ".tgz")
+SCHEMES = ("http", "https", "file")
+DEMO = "resources/demo/"  # what lies here is made by rule simulate_demo
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()+,=@-]*")
+NAME_ALLOWED = (
+    "letters, digits and . _ - ( ) + , = @, no blanks or slashes, a letter or digit first"
+)
+TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "null": "null",
+    "array": "a list",
+    "object": "a section with keys of its own",
+}
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+    "minItems": "entries: at least",
+    "maxItems": "entries: at most",
+}
+
+
+# ---- schema -------------------------------------------------------------------------------------
+
+
+def resolved(schema, root):
+    """Return a schema node with its reference into `$defs` filled in."""
+    if "$ref" not in schema:
+        return schema
+    return {**root["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
+
+
+def fill_defaults(section, schema, root):
+    """Set every key of `section` that is left out to the schema's default, all the way down."""
+    for key, node in schema.get("properties", {}).items():
+        node = resolved(node, root)
+        if "default" in node:
+            section.setdefault(key, copy.deepcopy(node["default"]))
+        if isinstance(section.get(key), dict):
+            fill_defaults(section[key], node, root)
+
+
+def allowed(schema, root):
+    """Say in words what a schema node takes."""
+    schema = resolved(schema, root)
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    if "anyOf" in schema:
+        return " or ".join(allowed(choice, root) for choice in schema["anyOf"])
+    if "pattern" in schema:
+        return "null, sha256: and 64 hexadecimal digits, or md5: and 32"
+    types = schema.get("type", "object")
+    text = " or ".join(TYPES[name] for name in ([types] if isinstance(types, str) else types))
+    bounds = [f"{words} {schema[key]}" for key, words in BOUNDS.items() if key in schema]
+    if "items" in schema:
+        text += f" of {allowed(schema['items'], root)}"
+    return ", ".join([text, *bounds])
+
+
+def closest(name, names):
+    """Return ``, did you mean X?`` for the most similar of `names`, or nothing."""
+    near = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
+    return f", did you mean {' or '.join(near)}?" if near else ""
+
+
+def key_of(path):
+    """Spell a path into the configuration: ``classifier.stages[2].epochs``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(
+        "."
+    )
+
+
+def describe(error, root):
+    """Turn a validation error into one line that names the key and what is allowed."""
+    key = key_of(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        lines = []
+        for name in [name for name in error.instance if name not in known]:
+            full = key_of([*error.absolute_path, name])
+            lines.append(
+                f"{full} is no key of the configuration{closest(name, known)} "
+                f"(allowed here: {', '.join(known)})"
+            )
+        return "\n".join(lines)
+    if error.validator == "required":
+        lacking = [name for name in error.schema["required"] if name not in error.instance]
+        return f"{key} lacks the key {' and '.join(lacking)}"
+    shown = json.dumps(error.instance, default=str)
+    text = f"{key} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: "
+    # A bound that is broken stands in the node itself, an `anyOf` too.
+    text += allowed(error.schema, root)
+    if isinstance(error.instance, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", error.instance):
+        text += " (YAML takes an exponent for a number only after a point: write 2.0e-2, not 2e-2)"
+    return text
+
+
+def check_schema(config, schema):
+    """Fill in the defaults and return what is wrong by the schema, a line each."""
+    fill_defaults(config, schema, schema)
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(config),
+        key=lambda error: (error.validator != "additionalProperties", key_of(error.absolute_path)),
+    )
+    return [describe(error, schema) for error in errors]
+
+
+# ---- sources ------------------------------------------------------------------------------------
+
+
+def is_address(source):
+    return "://" in source
+
+
+def ending_of(source, endings):
+    """Return the ending of a path or address among `endings`, or None; the longest wins."""
+    path = urlsplit(source).path if is_address(source) else source
+    found = [ending for ending in endings if path.lower().endswith(ending)]
+    return max(found, key=len, default=None)
+
+
+def source_problem(key, source, endings=None, folder=False):
+    """Return what is wrong with a path or address, or None."""
+    if is_address(source):
+        scheme = source.partition("://")[0]
+        if scheme not in SCHEMES:
+            return f"{key}: {source} has the scheme {scheme}; allowed: {', '.join(SCHEMES)} or a local path"
+    elif not source.startswith(DEMO):
+        if folder and Path(source).is_dir():
+            return None
+        if not Path(source).is_file():
+            return f"{key}: there is no file {'or folder ' if folder else ''}{source} (paths count from {Path.cwd()})"
+    if endings and ending_of(source, endings) is None:
+        kinds = ", ".join(endings) + (" or a folder" if folder else "")
+        return f"{key}: {source} has none of the endings allowed: {kinds}"
+    return None
+
+
+def find_in(folder, name):
+    """Return the path of a file of that name anywhere in a folder, or None."""
+    return next((str(path) for path in sorted(Path(folder).rglob(glob.escape(name)))), None)
+
+
+# ---- combinations -------------------------------------------------------------------------------
+
+
+def check_combinations(config):
+    """Yield what is wrong although each key by itself is right."""
+    genome, datasets, model = config["genome"], config["datasets"], config["language_model"]
+    if model["pretrained"] is None:
+        yield source_problem("genome.source", genome["source"], GENOME_ENDINGS)
+    if "*" in genome["validation"] or set(genome["include"]) <= set(genome["validation"]):
+        yield (
+            f"genome.validation holds out {', '.join(genome['validation'])}, which is all that genome.include "
+            "takes; leave contigs to train on"
+        )
+    if datasets["source"] is not None:
+        yield source_problem("datasets.source", datasets["source"], ARCHIVE_ENDINGS, folder=True)
+    elif datasets["sheet"] is None:
+        yield (
+            "datasets.sheet and datasets.source are both null; name an archive or a folder in "
+            "datasets.source, or a sheet whose rows name their files"
+        )
+    groups = model["layers"] + 2
+    for number, stage in enumerate(config["classifier"]["stages"]):
+        if stage["unfreeze"] != "all" and stage["unfreeze"] > groups:
+            yield (
+                f"classifier.stages[{number}].unfreeze is {stage['unfreeze']}; allowed: 1 to {groups} "
+                f"(language_model.layers {model['layers']} + embedding + head) or all"
+            )
+    pretrain = config["pretrain"]
+    validations = int(pretrain["epochs"] * pretrain["validations_per_epoch"])
+    if pretrain["optimizer"] == "nt-asgd" and validations <= pretrain["nonmono"]:
+        yield (
+            f"pretrain.optimizer nt-asgd starts averaging after more than pretrain.nonmono = "
+            f"{pretrain['nonmono']} validations, and there are {validations} in all; raise "
+            "pretrain.validations_per_epoch or pretrain.epochs"
+        )
+    simulate = config["simulate"]
+    if simulate["peaks"] <= 2 * simulate["test_positives"]:
+        yield (
+            f"simulate.peaks is {simulate['peaks']}; allowed: more than twice "
+            f"simulate.test_positives ({simulate['test_positives']})"
+        )
+    if model["pretrained"] is not None:
+        yield from check_pretrained(model, config["kmers"])
+
+
+def pretrained_files(path):
+    """Return weights and card of an existing model, from its folder or its weights file."""
+    weights = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    return str(weights), str(weights.with_suffix(".json"))
+
+
+def check_pretrained(model, kmers):
+    """Yield what does not fit between an existing language model and the configuration."""
+    key = "language_model.pretrained"
+    for path in pretrained_files(model["pretrained"]):
+        if not Path(path).is_file():
+            yield f"{key}: there is no file {path}; it needs model.safetensors and its model.json beside it"
+            return
+    try:
+        card = json.loads(Path(path).read_text())
+        architecture, vocabulary = card["architecture"], card["vocabulary"]
+    except (ValueError, KeyError, TypeError):
+        yield f"{key}: {path} is no model card (JSON with architecture and vocabulary)"
+        return
+    if card.get("format") != "dflm-language-model":
+        yield f"{key}: {path} has the format {card.get('format')}; allowed: dflm-language-model"
+        return
+    wanted = {f"kmers.{name}": (kmers[name], vocabulary.get(name)) for name in ("k", "stride")}
+    for name in ("embedding", "hidden", "layers"):
+        wanted[f"language_model.{name}"] = (model[name], architecture.get(name))
+    for name, (here, there) in wanted.items():
+        if here != there:
+            yield f"{name} is {here}, but the model of {key} has {there}; set {name}: {there}"
+
+
+# ---- sheet --------------------------------------------------------------------------------------
+
+
+def read_table(path):
+    """Return the columns and rows (dicts) of a tab-separated file with a header."""
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        lines = (line for line in stream if line.strip() and not line.startswith("#"))
+        reader = csv.DictReader(lines, delimiter="\t", restkey="", restval="")
+        rows = [
+            {name: (value or "").strip() for name, value in row.items() if name} for row in reader
+        ]
+    return list(reader.fieldnames or []), rows
+
+
+def name_problem(name):
+    return (
+        None
+        if NAME.fullmatch(name)
+        else f"the name {name!r} is not allowed; allowed: {NAME_ALLOWED}"
+    )
+
+
+def check_sheet(path, columns, rows, schema, config):
+    """Yield what is wrong with the sheet; fills in its rows."""
+    datasets, group_by = config["datasets"], config["finetune"]["group_by"]
+    known = schema["properties"]
+    for name in columns:
+        if name not in known and name != group_by:
+            yield (
+                f"{path}: column {name!r} is unknown{closest(name, known)} (allowed: {', '.join(known)}, "
+                "and the column that finetune.group_by names)"
+            )
+    if "dataset" not in columns:
+        yield f"{path}: lacks the column dataset (columns are separated by tabs)"
+        return
+    if group_by not in columns and group_by != "tf":
+        yield f"finetune.group_by is {group_by}; allowed: tf or a column of {path}: {', '.join(columns)}"
+        return
+    if not rows:
+        yield f"{path}: holds no set"
+    seen = set()
+    for row in rows:
+        name = row["dataset"]
+        for key in known:
+            row.setdefault(key, "")
+        fields = [*name.split("_"), "", ""]
+        row["tf"], row["cell_line"] = row["tf"] or fields[0], row["cell_line"] or fields[1]
+        if problem := name_problem(name):
+            yield f"{path}: {problem}"
+        if name in seen:
+            yield f"{path}: {name} stands there twice; each set has one row"
+        seen.add(name)
+        if problem := name_problem(row[group_by]):
+            yield f"{path}: {name}, column {group_by} (finetune.group_by): {problem}"
+        yield from check_files(path, row, datasets["source"])
+
+
+def check_files(path, row, source):
+    """Yield what is wrong with the two files of a row."""
+    name = row["dataset"]
+    for column, part in (("train", "AC"), ("test", "B")):
+        key = f"{path}: {name}, column {column}"
+        if row[column]:
+            yield source_problem(key, row[column])
+        elif source is None:
+            yield f"{key} is empty, and datasets.source, where NAME_{part}.seq.gz would come from, is null"
+        elif Path(source).is_dir() and not find_in(source, f"{name}_{part}.seq.gz"):
+            yield f"{key} is empty, and there is no {name}_{part}.seq.gz in {source} (datasets.source)"
+        checksum = row[f"{column}_sha256"]
+        if checksum and not re.fullmatch("[0-9a-fA-F]{64}", checksum):
+            yield f"{path}: {name}, column {column}_sha256 is {checksum}; allowed: 64 hexadecimal digits"
+
+
+def select_rows(rows, patterns, where):
+    """Return the rows whose names match `patterns`; each pattern has to match one.
+
+    Raises
+    ------
+    WorkflowError
+        If a pattern matches no set.
+    """
+    names = [row["dataset"] for row in rows]
+    chosen = set()
+    for pattern in patterns:
+        found = [name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+        if not found:
+            stem = pattern.strip("*?").lower()
+            near = [name for name in names if stem and stem in name.lower()][:3]
+            hint = f", did you mean {' or '.join(near)}?" if near else closest(pattern, names)
+            hint = hint or f" (there are {len(names)}: {', '.join(names[:3])}, ..)"
+            raise WorkflowError(f"datasets.select: {pattern} matches no set of {where}{hint}")
+        chosen.update(found)
+    return [row for row in rows if row["dataset"] in chosen]
+
+
+# ---- all of it ----------------------------------------------------------------------------------
+
+
+def complain(problems, many=8):
+    """Raise one WorkflowError for all `problems`, if there are any."""
+    problems = [problem for problem in problems if problem]
+    if problems:
+        rest = [f".. and {len(problems) - many} more"] if len(problems) > many else []
+        raise WorkflowError("\n".join([*problems[:many], *rest]))
+
+
+def read_configuration(config, config_schema, sheet_schema):
+    """Check the configuration and fill in its defaults, and read the sheet.
+
+    Parameters
+    ----------
+    config : dict
+        Filled in place.
+    config_schema, sheet_schema : path-like
+        YAML files.
+
+    Returns
+    -------
+    list of dict or None
+        The selected rows; None when the sets are only known after rule index_chipseq.
+
+    Raises
+    ------
+    WorkflowError
+        If anything is wrong; its message has a line for each mistake.
+    """
+    complain(check_schema(config, yaml.safe_load(Path(config_schema).read_text())))
+    complain(check_combinations(config))
+    sheet = config["datasets"]["sheet"]
+    if sheet is None:
+        return None
+    complain([source_problem("datasets.sheet", sheet)])
+    columns, rows = read_table(sheet)
+    complain(
+        check_sheet(sheet, columns, rows, yaml.safe_load(Path(sheet_schema).read_text()), config)
+    )
+    return select_rows(rows, config["datasets"]["select"], sheet)

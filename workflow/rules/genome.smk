@@ -1,0 +1,53 @@
+"""The genome: fetched once, kept as base codes."""
+
+GENOME = "resources/genome/genome.fa" + (
+    ".gz" if urlsplit(config["genome"]["source"]).path.endswith(".gz") else ""
+)
+
+
+rule get_genome:
+    input:
+        lib=library("get_file.py"),
+        source=local_source(config["genome"]["source"]),
+    output:
+        GENOME,
+    log:
+        "logs/get_genome.log",
+    cache: "omit-software"
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=240,
+    params:
+        source=lambda wildcards: config["genome"]["source"],
+        checksum=config["genome"]["checksum"],
+    script:
+        "../scripts/get_file.py"
+
+
+rule shard_genome:
+    input:
+        lib=library("shard_genome.py"),
+        genome=GENOME,
+    output:
+        index="results/genome/index.json",
+        contigs=directory("results/genome/contigs"),
+    log:
+        "logs/shard_genome.log",
+    benchmark:
+        "benchmarks/shard_genome.tsv"
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        args={
+            key: config["genome"][key]
+            for key in ("include", "exclude", "validation", "soft_masked")
+        },
+    script:
+        "../scripts/shard_genome.py"

@@ -1,0 +1,29 @@
+"""Judge a set's predictions on its test file."""
+
+from dflm.errors import InputError
+from dflm.evaluation.metrics import evaluate
+from dflm.files import read_json
+from dflm.logs import setup_logging
+
+setup_logging(snakemake.log[0])
+stats = read_json(snakemake.input.stats)
+if stats["status"] != "ok":  # then its rule asks for nothing but the statistics
+    raise InputError(
+        f"the set was skipped: {stats['reason']}",
+        snakemake.params.dataset,
+        "mend its files or chipseq.min_peaks, or ask for another set",
+    )
+evaluate(
+    snakemake.input.predictions,
+    snakemake.input.card,
+    snakemake.input.stats,
+    snakemake.input.lm_metrics,
+    snakemake.input.train,
+    snakemake.input.test,
+    snakemake.output.metrics,
+    snakemake.output.roc,
+    snakemake.output.pr,
+    dataset=snakemake.params.dataset,
+    args=snakemake.params.args,
+    seed=snakemake.params.seed,
+)
