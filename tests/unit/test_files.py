@@ -1,0 +1,76 @@
+"""Files are whole or not there, and the same content gives the same bytes."""
+
+import gzip
+import pickle
+import time
+
+import pytest
+from dflm.errors import InputError
+from dflm.files import atomic_path, open_text, read_json, sha256_of, write_gzip_text, write_json
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write_half():
+        with atomic_path(target) as temporary:
+            temporary.write_text("new, but ha")
+            raise RuntimeError("half")
+
+    with pytest.raises(RuntimeError, match="half"):
+        write_half()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_write_makes_missing_folders_and_keeps_the_ending(tmp_path):
+    with atomic_path(tmp_path / "x" / "y" / "a.tsv.gz") as temporary:
+        assert temporary.name.endswith("a.tsv.gz")
+        assert temporary.parent == tmp_path / "x" / "y"
+        temporary.write_text("")
+    assert [p.name for p in (tmp_path / "x" / "y").iterdir()] == ["a.tsv.gz"]
+
+
+def test_json_is_sorted_and_strict(tmp_path):
+    write_json(tmp_path / "a.json", {"b": 1, "a": [1.5, None]})
+    text = (tmp_path / "a.json").read_text()
+    assert text.index('"a"') < text.index('"b"')
+    assert text.endswith("}\n")
+    assert read_json(tmp_path / "a.json") == {"a": [1.5, None], "b": 1}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "b.json", float("nan"))
+    assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", None])
+def test_a_wrong_json_file_is_named(tmp_path, text):
+    path = tmp_path / "a.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=r"a\.json"):
+        read_json(path)
+
+
+def test_gzip_text_does_not_depend_on_time_or_name(tmp_path, monkeypatch):
+    for name, moment in (("a.gz", 1e9), ("b.gz", 1.5e9)):
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        with write_gzip_text(tmp_path / name) as stream:
+            stream.write("x\ny\n")
+    assert sha256_of(tmp_path / "a.gz") == sha256_of(tmp_path / "b.gz")
+    with open_text(tmp_path / "a.gz") as stream:
+        assert stream.read() == "x\ny\n"
+
+
+def test_text_is_read_plain_or_gzipped_whatever_the_name(tmp_path):
+    (tmp_path / "a.gz").write_text("plain")
+    (tmp_path / "b.txt").write_bytes(gzip.compress(b"packed"))
+    with open_text(tmp_path / "a.gz") as one, open_text(tmp_path / "b.txt") as two:
+        assert (one.read(), two.read()) == ("plain", "packed")
+    with pytest.raises(InputError, match="no such file"):
+        open_text(tmp_path / "c")
+
+
+def test_an_input_error_survives_another_process():
+    error = InputError("is wrong", "a.txt", "mend it")
+    assert str(pickle.loads(pickle.dumps(error))) == "a.txt: is wrong; mend it"
