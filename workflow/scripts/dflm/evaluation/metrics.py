@@ -14,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from dflm.errors import InputError
-from dflm.evaluation.floor import check_floor, dinucleotide_floor
+from dflm.evaluation.floor import check_floor, dinucleotide_floor, floor_within
 from dflm.evaluation.plots import plot_precision_recall, plot_roc
 from dflm.files import read_json, write_json
 from dflm.sequences.splits import read_split
@@ -142,12 +142,12 @@ def read_predictions(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarra
 
 
 def evaluate(
-    predictions: str | Path,
-    card: str | Path,
+    predictions: str | Path | None,
+    card: str | Path | None,
     stats: str | Path,
-    lm_metrics: str | Path,
-    train: str | Path,
-    test: str | Path,
+    lm_metrics: str | Path | None,
+    train: str | Path | None,
+    test: str | Path | None,
     metrics_out: str | Path,
     roc_out: str | Path,
     pr_out: str | Path,
@@ -165,7 +165,7 @@ def evaluate(
     card : path-like
         The classifier's model.json.
     stats : path-like
-        The split's stats.json.
+        The split's stats.json; of a skipped set it is all that there is.
     lm_metrics : path-like
         metrics.json of the fine-tuned language model.
     train, test : path-like
@@ -185,9 +185,12 @@ def evaluate(
     Raises
     ------
     InputError
-        If the predictions are not those of the test file or are no probabilities,
-        or if the floor is not 0.5 within the tolerance.
+        If the set was skipped, if the predictions are not those of the test file or
+        are no probabilities, or if the floor is not 0.5 within the tolerance.
     """
+    counts = read_json(stats)
+    if counts.get("status") == "skipped":
+        raise InputError(f"the set was skipped: {counts.get('reason')}", dataset)
     names, labels, probabilities = read_predictions(predictions)
     test_names, test_sequences, test_labels = read_split(test)
     if names != list(test_names) or labels.tolist() != [int(label) for label in test_labels]:
@@ -198,11 +201,12 @@ def evaluate(
         raise InputError(error.what, predictions) from None
     _, train_sequences, train_labels = read_split(train)
     floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels, seed)
-    check_floor(floor, args["floor_tolerance"], dataset)
-    counts, language_model = read_json(stats), read_json(lm_metrics)
-    model = read_json(card)
+    within = floor_within(test_sequences, test_labels, seed)
+    check_floor(floor, args["floor_tolerance"], dataset, "training file to test file")
+    check_floor(within, args["floor_tolerance"], dataset, "within the test file")
+    model, language_model = read_json(card), read_json(lm_metrics)
     known = model.get("training", {}) | model.get("metrics", {})
-    record |= {"dataset": dataset, "seed": seed, "floor_auroc": floor}
+    record |= {"dataset": dataset, "seed": seed, "floor_auroc": floor, "floor_within": within}
     for when in ("before", "after"):
         bits = (language_model.get(when) or {}).get("bits_per_base")
         record[f"lm_bits_per_base_{when}"] = bits
