@@ -23,9 +23,10 @@ th:focus-visible { outline: 2px solid var(--blue); outline-offset: -2px; }
 th[aria-sort=ascending]::after { content: " ▲"; color: var(--blue); }
 th[aria-sort=descending]::after { content: " ▼"; color: var(--blue); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.name { white-space: nowrap; }
-td.reason { min-width: 14rem; max-width: 26rem; overflow-wrap: anywhere; }
-td.bar { min-width: 6.5rem; background: linear-gradient(#cfe5f2, #cfe5f2) no-repeat left / 0; }
+td.name { overflow-wrap: anywhere; min-width: 17rem; }
+td.name small { display: block; color: var(--soft); }
+td.bar { min-width: 6.5rem; background-image: linear-gradient(#cfe5f2, #cfe5f2);
+  background-repeat: no-repeat; }
 tfoot td { font-weight: 600; background: var(--band); border-bottom: 0; }
 .badge { padding: .08rem .55rem; border-radius: 1rem; font-size: .8rem; font-weight: 600; }
 .ok { background: #d7f0e6; color: #00563e; }
@@ -35,7 +36,7 @@ tfoot td { font-weight: 600; background: var(--band); border-bottom: 0; }
 
 SCRIPT = """
 const table = document.querySelector("table"), body = table.tBodies[0];
-const key = (row, i) => row.cells[i].dataset.value ?? row.cells[i].textContent;
+const key = (row, i) => row.cells[i].dataset.value;
 function sort(head) {
   const i = head.cellIndex, number = head.classList.contains("n");
   const first = number ? "descending" : "ascending";
@@ -69,23 +70,23 @@ def html_page(records: Sequence[Mapping], mean: Mapping, columns: Sequence) -> s
     mean : mapping
         The averaged row.
     columns : sequence of Column
-        See `dflm.evaluation.summary`; those of the interval are told above the table.
+        See `dflm.evaluation.summary`; the interval stands above the table, a
+        reason under the set's name.
 
     Returns
     -------
     str
         HTML 5.
     """
-    columns = [column for column in columns if column.name not in ("auroc_low", "auroc_high")]
-    if not any(record["reason"] for record in records):
-        columns = [column for column in columns if column.name != "reason"]
+    hidden = ("reason", "auroc_low", "auroc_high")
+    columns = [column for column in columns if column.name not in hidden]
     head = "".join(
         f'<th scope="col" class="{_kind(column)}" title="{escape(column.meaning)}">'
         f"{escape(column.heading)}</th>"
         for column in columns
     )
     body = "\n".join(f"<tr>{_cells(record, columns)}</tr>" for record in records)
-    foot = _cells(dict(mean) | {"reason": ""}, columns)
+    foot = _cells(mean, columns)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -138,11 +139,14 @@ def _cells(record: Mapping, columns: Sequence) -> str:
     cells = []
     for column in columns:
         value = record[column.name]
-        if column.name == "status" and value:
-            cells.append(f'<td><span class="badge {escape(value)}">{escape(value)}</span></td>')
-        elif column.decimals is None:
-            kind = {"dataset": "name", "reason": "reason"}.get(column.name, "")
-            cells.append(f'<td class="{kind}">{escape(value or "")}</td>')
+        if column.decimals is None:
+            word = shown = escape(value or "")
+            kind = "name" if column.name == "dataset" else "w"
+            if column.name == "dataset" and record["reason"]:
+                shown += f"<small>{escape(record['reason'])}</small>"
+            elif column.name == "status" and word:
+                shown = f'<span class="badge {word}">{word}</span>'
+            cells.append(f'<td class="{kind}" data-value="{word}">{shown}</td>')
         elif value is None:
             cells.append('<td class="n" data-value="">–</td>')
         else:
