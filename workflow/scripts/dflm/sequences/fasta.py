@@ -92,7 +92,7 @@ def read_blocks(
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise InputError("there is no such file", path) from None
     with stream:
-        block = stream.read(size)
+        block = stream.read(max(size, len(GZIP_MAGIC)))
         if not block.startswith(GZIP_MAGIC):
             while block:
                 if digest is not None:
