@@ -113,10 +113,13 @@ def test_one_class_is_refused():
 
 
 @pytest.mark.real
-def test_floor_of_every_real_set(real_data, tmp_path):
-    files = sorted((real_data / "chipseq").glob("*_AC.seq.gz"))
+def test_floor_of_real_sets(real_data, tmp_path):
+    """Of the smaller ones, for the sake of time; the outlier and the one with N are among them."""
+    files = sorted(
+        (real_data / "chipseq").glob("*_AC.seq.gz"), key=lambda path: path.stat().st_size
+    )
     assert files
-    for train in files:
+    for train in files[:7]:
         dataset = train.name.removesuffix("_AC.seq.gz")
         out = [tmp_path / name for name in ("train.gz", "validation.gz", "test.gz", "stats.json")]
         split_dataset(
