@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from snakemake.exceptions import IncompleteCheckpointException
-from snakemake.io import get_flag_value
+from snakemake.io import checkpoint_target, get_flag_value
 
 ROWS = read_configuration(
     config,
@@ -139,17 +139,31 @@ def startable(rows):
     return [row for row in rows if row.get("status") != "failed"]
 
 
+def split_status(dataset):
+    """Return what split_chipseq said of a set, ok or skipped, or None before it ran."""
+    try:
+        stats = checkpoints.split_chipseq.get(dataset=dataset).output.stats
+    except IncompleteCheckpointException:
+        return None
+    return json.loads(Path(stats).read_text())["status"]
+
+
 def is_skipped(dataset):
     """Say whether split_chipseq left a set out.
 
     Until that is known the set counts as good: so each set goes its own way, and one that fails
     holds up no other. The jobs planned for it are dropped when the checkpoint says otherwise.
     """
-    try:
-        stats = checkpoints.split_chipseq.get(dataset=dataset).output.stats
-    except IncompleteCheckpointException:
-        return False
-    return json.loads(Path(stats).read_text())["status"] != "ok"
+    return split_status(dataset) == "skipped"
+
+
+def split_file(dataset, name):
+    """Return an output of split_chipseq; marked, before it ran, as what the job waits for.
+
+    By the mark Snakemake knows to plan anew once the checkpoint is there.
+    """
+    path = f"results/chipseq/{dataset}/{name}"
+    return checkpoint_target(path) if split_status(dataset) is None else path
 
 
 def good_rows(rows):
@@ -224,7 +238,7 @@ def group_members(wildcards):
 def group_splits(part):
     """Return an input function for one part of the splits of a group's sets."""
     return lambda wildcards: [
-        f"results/chipseq/{name}/{part}.tsv.gz" for name in group_members(wildcards)
+        split_file(name, f"{part}.tsv.gz") for name in group_members(wildcards)
     ]
 
 
@@ -240,15 +254,15 @@ def finetuned_model(wildcards):
 def evaluation_inputs(wildcards):
     """Return what evaluate needs; of a skipped set only the statistics, which say why."""
     dataset = wildcards.dataset
-    row, split = row_of(dataset), f"results/chipseq/{dataset}"
-    files = dict(stats=f"{split}/stats.json")
+    row = row_of(dataset)
+    files = dict(stats=split_file(dataset, "stats.json"))
     if not is_skipped(dataset):
         files |= dict(
             predictions=f"results/classify/{dataset}/predictions.tsv",
             card=f"results/classify/{dataset}/model.json",
             lm_metrics=f"results/finetune/{group_of(row)}/metrics.json",
-            train=f"{split}/train.tsv.gz",
-            test=f"{split}/test.tsv.gz",
+            train=f"results/chipseq/{dataset}/train.tsv.gz",
+            test=f"results/chipseq/{dataset}/test.tsv.gz",
         )
     return files
 
@@ -258,7 +272,7 @@ def summary_inputs(wildcards):
     rows = startable(all_rows())
     return dict(
         metrics=[f"results/classify/{row['dataset']}/metrics.json" for row in good_rows(rows)],
-        stats=[f"results/chipseq/{row['dataset']}/stats.json" for row in rows],
+        stats=[split_file(row["dataset"], "stats.json") for row in rows],
     )
 
 

@@ -51,8 +51,8 @@ def summarise_what_exists():
             task["metrics"][name] = metrics
         elif stats not in done or metrics in jobs:
             task["logs"][name] = unfinished_logs(dag, jobs.get(metrics) or jobs[stats])
-    outputs = {key: f"results/summary/auc.{key}" for key in ("tsv", "html", "svg")}
-    task |= dict(table=outputs["tsv"], html=outputs["html"], plot=outputs["svg"])
+    outputs = jobs[table].output
+    task |= {key: str(path) for key, path in outputs.items()}
     description = Path(".snakemake/summary.json")
     description.write_text(json.dumps(task))
     script = source_of("summarise_results.py")
@@ -62,11 +62,11 @@ def summarise_what_exists():
         return
     inputs = [*task["stats"].values(), *task["metrics"].values()]
     oldest = min((os.stat(path).st_mtime for path in inputs), default=None)
-    for path in outputs.values():
+    for path in outputs:
         workflow.persistence.cleanup_metadata(path)
         if oldest is not None:
             os.utime(path, (oldest - 1, oldest - 1))
     logger.error(
-        f"{len(task['logs'])} of {len(task['rows'])} sets did not end; {table} has them all, "
-        "with the reasons."
+        f"{len(task['logs'])} of {len(task['rows'])} sets failed on the way; {table} holds all "
+        "sets, these with the reason."
     )
