@@ -137,10 +137,13 @@ def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
     ids = np.zeros((*codes.shape[:-1], count), dtype=np.int32)
     if count == 0:
         return ids
-    known = np.ones(ids.shape, dtype=bool)
+    highest = np.zeros(ids.shape, dtype=np.uint8)
     end = (count - 1) * stride + 1
     for j in range(k):
         base = codes[..., j : j + end : stride]
-        ids = ids * np.int32(4) + base
-        known &= base < N
-    return np.where(known, ids + np.int32(1), np.int32(PAD))
+        ids <<= 2
+        ids += base
+        np.maximum(highest, base, out=highest)
+    ids += 1
+    ids *= highest < N  # in place all through: a genome's worth of ids is copied by nothing
+    return ids
