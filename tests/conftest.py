@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline: the first example compiles, and the machine may be busy. The same examples each
+# run: a failure is to be seen again.
+settings.register_profile("dflm", deadline=None, derandomize=True)
+settings.load_profile("dflm")
 
 
 @pytest.fixture(scope="session")

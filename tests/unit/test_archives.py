@@ -144,3 +144,12 @@ def test_an_archive_of_something_else_says_what_it_holds(tmp_path):
     path = make_zip(tmp_path / "a.zip", {f"{i}.txt": b"" for i in range(9)})
     with pytest.raises(InputError, match=r"found 0\.txt, .* and 4 more"):
         unpack_archive(path, tmp_path / "out")
+
+
+def test_a_full_disk_is_not_laid_to_the_archive(tmp_path, monkeypatch):
+    def no_space(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dflm.sequences.archives._copy", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        unpack_archive(make_zip(tmp_path / "a.zip", {AC: DATA}), tmp_path / "out")

@@ -312,6 +312,12 @@ def test_wrong_local_files(tmp_path, target):
     assert left(target) == []
 
 
+@pytest.mark.parametrize("address", ["http://[bad/x", "http:///x", "https://"])
+def test_an_address_without_host(target, address):
+    with pytest.raises(InputError, match="names no host"):
+        fetch(address, target)
+
+
 def test_a_password_is_not_shown(target):
     with pytest.raises(InputError) as caught:
         fetch("http://me:secret@127.0.0.1:9/x", target, retries=0, timeout=1)

@@ -8,7 +8,7 @@ import pytest
 from dflm.errors import InputError
 from dflm.sequences.kmers import decode, encode
 from dflm.sequences.shuffle import dinucleotide_shuffle, dinucleotide_shuffle_list
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -30,7 +30,6 @@ def all_shuffles(sequence: str) -> set[str]:
 sequences = st.lists(st.integers(0, 4), max_size=150).map(lambda x: np.array(x, dtype=np.uint8))
 
 
-@settings(deadline=None)
 @given(st.lists(sequences, max_size=5), st.integers(-(2**70), 2**70))
 def test_counts_and_ends_are_kept(originals, seed):
     shuffles = dinucleotide_shuffle_list(originals, seed)

@@ -101,7 +101,10 @@ def fetch(
 
 def shown(address: str) -> str:
     """Return an address without the user name and password it may hold."""
-    pieces = urlsplit(address)
+    try:
+        pieces = urlsplit(address)
+    except ValueError:
+        return address
     if "@" not in pieces.netloc:
         return address
     return urlunsplit(pieces._replace(netloc=pieces.netloc.rsplit("@", 1)[1]))
@@ -124,7 +127,11 @@ def _local_path(address: str) -> Path | None:
     if not mark or "/" in scheme or os.path.exists(address):
         return Path(address)
     if scheme.lower() in ("http", "https") and rest.startswith("//"):
-        if not urlsplit(address).hostname:
+        try:
+            host = urlsplit(address).hostname
+        except ValueError:
+            host = None
+        if not host:
             raise InputError("the address names no host", shown(address))
         return None
     if scheme.lower() == "file":

@@ -99,6 +99,8 @@ def unpack_archive(
     except InputError:
         raise
     except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine's failure (a full disk, say), not the archive's
         raise InputError(f"the archive is broken ({error})", archive, "fetch it again") from error
     if not written:
         shown = ", ".join(itertools.islice(others, 5)) or "nothing"
