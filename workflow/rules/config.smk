@@ -55,12 +55,35 @@ def resolved(schema, root):
     return {**root["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
 
 
+def typed(value, node):
+    """Return a text as the number, truth value or null that its key asks for, if it is one.
+
+    Snakemake hands on all that stands within ``--config 'section={key: value}'`` as text, and YAML
+    takes 2e-2 for text.
+    """
+    types = node.get("type", "string")
+    types = {types} if isinstance(types, str) else set(types)
+    if not isinstance(value, str) or not types & {"integer", "number", "boolean", "null"}:
+        return value
+    if "number" in types and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    read = yaml.safe_load(value) if re.fullmatch(r"[-+.\w]+", value) else value
+    kinds = {int: "integer", float: "number", bool: "boolean", type(None): "null"}
+    kind = kinds.get(type(read))
+    return read if kind in types or (kind == "integer" and "number" in types) else value
+
+
 def fill_defaults(section, schema, root):
     """Set every key of `section` that is left out to the schema's default, all the way down."""
     for key, node in schema.get("properties", {}).items():
         node = resolved(node, root)
         if "default" in node:
             section.setdefault(key, copy.deepcopy(node["default"]))
+        if key in section:
+            section[key] = typed(section[key], node)
+        for item in section.get(key) if isinstance(section.get(key), list) else []:
+            if isinstance(item, dict):
+                fill_defaults(item, resolved(node.get("items", {}), root), root)
         if isinstance(section.get(key), dict):
             fill_defaults(section[key], node, root)
 
@@ -116,10 +139,7 @@ def describe(error, root):
     shown = json.dumps(error.instance, default=str)
     text = f"{key} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: "
     # A bound that is broken stands in the node itself, an `anyOf` too.
-    text += allowed(error.schema, root)
-    if isinstance(error.instance, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", error.instance):
-        text += " (YAML takes an exponent for a number only after a point: write 2.0e-2, not 2e-2)"
-    return text
+    return text + allowed(error.schema, root)
 
 
 def check_schema(config, schema):

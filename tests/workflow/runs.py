@@ -1,0 +1,38 @@
+"""Runs of Snakemake in a folder of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("ELK1_GM12878_ELK1_(1277-1)_Stanford", "MED-2.1_H1-hESC", "USF1_H1-hESC_USF-1_Hudson")
+
+
+class Snakemake:
+    """Snakemake on this workflow, in one working directory."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.snakefile = ROOT / "workflow" / "Snakefile"
+
+    def __call__(self, *arguments, fails=False):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)]
+        done = subprocess.run(
+            [*command, "--directory", str(self.folder), "--cores", "1", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"XDG_CACHE_HOME": str(self.folder / "cache")},
+            capture_output=True,
+            text=True,
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def plan(self, *arguments):
+        """Return how many jobs of each rule a dry run plans, and its whole output."""
+        output = self("--dry-run", *arguments)
+        rows = re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)
+        jobs = {rule: int(number) for rule, number in rows if rule != "total"}
+        return jobs, output

@@ -1,0 +1,225 @@
+"""What Snakemake plans: the fan-out, groups, skipped sets, edits of the library."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from runs import NAMES, ROOT
+
+SHELVES = ("results/chipseq", "results/classify", "results/finetune")
+
+
+def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
+    jobs, output = snakemake.plan()
+    for rule in ("get_chipseq", "split_chipseq", "finetune_lm", "train_classifier", "predict"):
+        assert jobs[rule] == len(NAMES)
+    assert jobs["pretrain_lm"] == jobs["shard_genome"] == jobs["summarise"] == 1
+    assert jobs["plot_learning_curve"] == 1 + 2 * len(NAMES)
+    assert not {"simulate_demo", "get_chipseq_archive", "index_chipseq"} & set(jobs)
+    assert f"results/classify/{NAMES[0]}/metrics.json" in output
+
+
+def test_one_set_is_one_target(snakemake):
+    jobs, _ = snakemake.plan("--", f"results/classify/{NAMES[0]}/metrics.json")
+    assert jobs["train_classifier"] == jobs["split_chipseq"] == jobs["evaluate"] == 1
+    assert "summarise" not in jobs
+    output = snakemake("-n", "--", "results/classify/MED-2.1_H1/metrics.json", fails=True)
+    assert "MED-2.1_H1 is no set of this run, did you mean MED-2.1_H1-hESC?" in output
+
+
+def test_groups_share_a_language_model(snakemake):
+    jobs, output = snakemake.plan("--config", "finetune={group_by: family}")
+    assert jobs["finetune_lm"] == 2
+    assert jobs["train_classifier"] == len(NAMES)
+    assert "results/finetune/TF0/model.safetensors" in output
+    # One target still brings in the other members of its group, whose test parts are left out.
+    target = f"results/classify/{NAMES[0]}/metrics.json"
+    jobs, _ = snakemake.plan("--config", "finetune={group_by: family}", "--", target)
+    assert jobs["split_chipseq"] == 2
+    assert jobs["train_classifier"] == 1
+
+
+def test_select_narrows_the_fan_out(snakemake):
+    jobs, _ = snakemake.plan("--config", "datasets={select: ['*_H1-hESC*']}")
+    assert jobs["train_classifier"] == 2
+
+
+def test_a_wrong_configuration_stops_before_any_job_without_a_traceback(snakemake):
+    output = snakemake("--config", "pretrain={epoch: 2}", fails=True)
+    assert "pretrain.epoch is no key of the configuration, did you mean epochs" in output
+    assert "Traceback" not in output
+    assert "Building DAG" not in output
+
+
+def test_the_demo_plans_and_the_workflow_is_clean_to_lint(snakemake):
+    demo = str(ROOT / "config" / "demo.yaml")
+    shutil.rmtree(snakemake.folder / "config")
+    jobs, _ = snakemake.plan("--configfile", demo)
+    assert set(jobs) == {
+        "simulate_demo",
+        "get_chipseq_archive",
+        "unpack_chipseq",
+        "index_chipseq",
+        "summarise",
+        "all",
+    }
+    assert "in a good condition" in snakemake("--lint", "--configfile", demo)
+
+
+def test_files_come_to_their_place_and_the_index_lists_torn_sets(snakemake):
+    """Really run, with names that a shell would trip over."""
+    data = snakemake.folder / "data"
+    (data / f"{NAMES[2]}_B.seq.gz").unlink()
+    for path in data.iterdir():
+        path.write_bytes(gzip.compress(b"FoldID\tEventID\tseq\tBound\n", mtime=0))
+    everything = ("--config", "datasets={sheet: null}")
+    copy_workflow(snakemake)
+    snakemake(*everything, "--", *(f"resources/chipseq/{name}_AC.seq.gz" for name in NAMES[:2]))
+    for part in ("AC", "B"):
+        copy = snakemake.folder / "resources" / "chipseq" / f"{NAMES[0]}_{part}.seq.gz"
+        assert copy.read_bytes() == (data / f"{NAMES[0]}_{part}.seq.gz").read_bytes()
+    # A change of the library's dates alone, as of a git checkout, reruns nothing.
+    for path in (snakemake.folder / "workflow" / "scripts" / "dflm").rglob("*.py"):
+        path.touch()
+    jobs, _ = snakemake.plan(*everything)
+    assert jobs["split_chipseq"] == jobs["evaluate"] == 2
+    assert not {"index_chipseq", "get_chipseq"} & set(jobs)
+    index = (snakemake.folder / "results" / "chipseq" / "datasets.tsv").read_text()
+    assert len(index.splitlines()) == 4
+
+
+def copy_workflow(snakemake):
+    """Let Snakemake run a copy, which a test may edit."""
+    copy = snakemake.folder / "workflow"
+    shutil.copytree(ROOT / "workflow", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    snakemake.snakefile = copy / "Snakefile"
+
+
+@pytest.fixture
+def finished(snakemake):
+    """A run that has ended, as far as Snakemake knows, of a copy of the workflow."""
+    copy_workflow(snakemake)
+    files = ["resources/genome/genome.fa", "results/genome/index.json"]
+    runs = [f"{shelf}/{name}" for shelf in SHELVES[1:] for name in NAMES]
+    for run in ["results/pretrain", *runs]:
+        files += [f"{run}/{name}" for name in ("model.safetensors", "model.json")]
+        files += [f"{run}/{name}" for name in ("metrics.json", "metrics.jsonl")]
+        files.append(f"{run}/learning_curve.svg")
+    for name in NAMES:
+        files += [f"resources/chipseq/{name}_{part}.seq.gz" for part in ("AC", "B")]
+        files += [
+            f"results/chipseq/{name}/{part}.tsv.gz" for part in ("train", "validation", "test")
+        ]
+        files += [f"results/classify/{name}/{end}" for end in ("predictions.tsv", "roc.svg")]
+        files.append(f"results/classify/{name}/pr.svg")
+    files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
+    for file in files:
+        path = snakemake.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file)
+    (snakemake.folder / "results" / "genome" / "contigs").mkdir()
+    set_status(snakemake, dict.fromkeys(NAMES, "ok"))
+    snakemake("--touch")
+    return snakemake
+
+
+def set_status(snakemake, status):
+    for name, word in status.items():
+        path = snakemake.folder / "results" / "chipseq" / name / "stats.json"
+        path.write_text(json.dumps({"status": word, "reason": "too few peaks"}))
+
+
+# What takes the output of what.
+FEEDS = {
+    "get_genome": {"shard_genome"},
+    "shard_genome": {"pretrain_lm"},
+    "pretrain_lm": {"finetune_lm", "plot_learning_curve"},
+    "get_chipseq": {"split_chipseq"},
+    "split_chipseq": {"finetune_lm", "train_classifier", "predict", "evaluate", "summarise"},
+    "finetune_lm": {"train_classifier", "evaluate", "plot_learning_curve"},
+    "train_classifier": {"predict", "evaluate", "plot_learning_curve"},
+    "predict": {"evaluate"},
+    "evaluate": {"summarise"},
+}
+
+
+def with_all_after(rules):
+    after = set().union(*(FEEDS.get(rule, set()) for rule in rules)) | rules
+    return after if after == rules else with_all_after(after)
+
+
+def test_an_edit_of_the_library_reruns_the_rules_that_import_it(finished):
+    library = finished.folder / "workflow" / "scripts" / "dflm"
+    assert "Nothing to be done" in finished("--dry-run")
+    known = {*FEEDS, *set().union(*FEEDS.values())}
+    for module in (
+        "evaluation.summary",
+        "evaluation.plots",
+        "training.pretrain",
+        "sequences.fasta",
+    ):
+        path = library / f"{module.replace('.', '/')}.py"
+        before, times = path.read_text(), path.stat()
+        path.write_text(before + "\nEDITED = True\n")
+        jobs, output = finished.plan()
+        path.write_text(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        users = rules_that_import(f"dflm.{module}") & known
+        assert users, module
+        assert set(jobs) - {"all"} == with_all_after(users), output[-3000:]
+
+
+def rules_that_import(module):
+    """Tell from what Python really loads, rather than from ast, which rules use a module."""
+    scripts = ROOT / "workflow" / "scripts"
+    code = (
+        "import ast, sys; from pathlib import Path\n"
+        "for path in sys.argv[2:]:\n"
+        "    for name in [name for name in sys.modules if name.startswith('dflm')]:\n"
+        "        del sys.modules[name]\n"
+        "    tree = ast.parse(Path(path).read_text())\n"
+        "    for node in tree.body:\n"
+        "        if isinstance(node, (ast.Import, ast.ImportFrom)):\n"
+        "            exec(ast.unparse(node))\n"
+        "    if sys.argv[1] in sys.modules: print(path)\n"
+    )
+    names = sorted(path.name for path in scripts.glob("*.py"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, module, *names], cwd=scripts, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    users = set(done.stdout.split())
+    found = set()
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for rule, text in re.findall(
+            r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
+        ):
+            if re.search(r'script:\s+"\.\./scripts/(.*?)"', text)[1] in users:
+                found.add(rule)
+    return found
+
+
+def test_a_skipped_set_is_planned_no_further(finished):
+    shutil.rmtree(finished.folder / "results" / "classify" / NAMES[1])
+    shutil.rmtree(finished.folder / "results" / "finetune" / NAMES[1])
+    set_status(finished, {NAMES[1]: "skipped"})
+    finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
+    jobs, _ = finished.plan()
+    assert not {"finetune_lm", "train_classifier", "predict"} & set(jobs)
+    # Asked for by name it fails at once, without any training, and says why.
+    target = f"results/classify/{NAMES[1]}/metrics.json"
+    output = finished("--", target, fails=True)
+    assert f"ERROR {NAMES[1]}: the set was skipped: too few peaks" in output
+    assert "rule pretrain_lm:" not in output
+
+
+def test_the_slurm_profile_is_valid():
+    for name in ("default", "slurm"):
+        profile = ROOT / "workflow" / "profiles" / name / "config.yaml"
+        assert "gpu" not in yaml.safe_load(profile.read_text()).get("resources", {})

@@ -1,0 +1,159 @@
+"""The house's order: wings, what a script's environment holds, what a rule declares."""
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from runs import ROOT
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+LIBRARY = SCRIPTS / "dflm"
+# A wing may import from itself and from those before it.
+WINGS = ("", "sequences", "model", "training", "evaluation", "simulate")
+TOP = ("errors", "files", "logs", "downloads")
+PACKAGES = {"torch": "pytorch", "sklearn": "scikit-learn", "matplotlib": "matplotlib-base"}
+RULES = {
+    name: text
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+    for name, text in re.findall(
+        r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
+    )
+}
+
+
+def imported(path):
+    """Return the modules that a file imports, and the names it takes from them."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            yield node.module
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def module_of(path):
+    parts = path.relative_to(SCRIPTS).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in LIBRARY.rglob("*.py")}
+IMPORTS = {
+    name: {other for other in imported(path) if other in MODULES and other != name}
+    for name, path in MODULES.items()
+}
+
+
+def wing(module):
+    room = [*module.split("."), ""][1]
+    if room in ("", *TOP):
+        return 0
+    return WINGS.index("simulate" if room.startswith("simulat") else room)
+
+
+def transitive(path):
+    """Return a script's library modules and their third-party imports, told by ast alone."""
+    todo, seen, others = [path], set(), set()
+    while todo:
+        for name in imported(todo.pop()):
+            parts = name.split(".")
+            if parts[0] != "dflm":
+                others.add(parts[0])
+                continue
+            for depth in range(1, len(parts) + 1):
+                module = ".".join(parts[:depth])
+                if module in MODULES and module not in seen:
+                    seen.add(module)
+                    todo.append(MODULES[module])
+    standard = set(sys.stdlib_module_names)
+    return seen, others - standard - {"dflm"}
+
+
+def test_wings_import_only_from_those_above():
+    for name, others in IMPORTS.items():
+        for other in others:
+            assert wing(other) <= wing(name), f"{name} imports {other}, which lies below it"
+
+
+def test_imports_have_no_circle():
+    # A package's own docstring-only __init__ depends on nothing, so it cannot close a circle.
+    assert list(graphlib.TopologicalSorter(IMPORTS).static_order())
+
+
+def test_packages_hold_a_docstring_and_no_work():
+    for path in LIBRARY.rglob("__init__.py"):
+        for node in ast.parse(path.read_text()).body:
+            assert isinstance(node, (ast.Expr, ast.Assign)), f"{path} does more than it should"
+
+
+def test_the_top_and_sequences_load_no_heavy_package():
+    light = [name for name in MODULES if wing(name) <= 1 and name.count(".") >= 1]
+    heavy = {"torch", "pandas", "matplotlib", "sklearn"}
+    code = (
+        f"import sys, importlib; [importlib.import_module(name) for name in {sorted(light)}];"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_no_script_shadows_a_module():
+    names = {path.stem for path in SCRIPTS.glob("*.py")} | {"dflm"}
+    assert not names & set(sys.stdlib_module_names)
+    third = {name for path in SCRIPTS.rglob("*.py") for name in transitive(path)[1]}
+    assert not names & third
+
+
+def test_every_script_serves_a_rule():
+    used = {name for text in RULES.values() for name in re.findall(r'"\.\./scripts/(.*?)"', text)}
+    assert used | {"show_table.py"} == {path.name for path in SCRIPTS.glob("*.py")}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_declares_all_it_should(rule):
+    text = RULES[rule]
+    for directive in ("log", "conda", "threads", "resources"):
+        assert re.search(rf"^    {directive}:", text, re.MULTILINE), directive
+    for resource in ("mem_mb", "runtime"):
+        assert re.search(rf"^        {resource}=", text, re.MULTILINE), resource
+    script = re.search(r'script:\s+"\.\./scripts/(.*?)"', text)[1]
+    assert f'lib=library("{script}")' in text
+    if "torch" in transitive(SCRIPTS / script)[1]:
+        assert "gpu=1," in text
+        # Snakemake refuses a benchmark beside `cache`.
+        assert ("benchmark:" in text) != ("cache: True" in text)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_environment_holds_what_its_script_imports(rule):
+    text = RULES[rule]
+    script = re.search(r'script:\s+"\.\./scripts/(.*?)"', text)[1]
+    env = ROOT / "workflow" / "envs" / re.search(r'conda:\s+"\.\./envs/(.*?)"', text)[1]
+    names = {line.split()[0] for line in yaml.safe_load(env.read_text())["dependencies"]}
+    needed = {PACKAGES.get(name, name) for name in transitive(SCRIPTS / script)[1]}
+    assert needed <= names
+
+
+def test_environments_hold_the_versions_that_make_installs():
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M))
+    for path in (ROOT / "workflow" / "envs").glob("*.yaml"):
+        env = yaml.safe_load(path.read_text())
+        assert env["channels"][-1] == "nodefaults"
+        for line in env["dependencies"]:
+            name, version = line.split(" =")
+            name = {conda: pip for pip, conda in PACKAGES.items()}.get(name, name)
+            name = {"sklearn": "scikit-learn"}.get(name, name)
+            if name != "python":
+                assert f"{pins[name]}.".startswith(f"{version}."), f"{path.name}: {line}"
+
+
+def test_constraints_name_no_place():
+    text = (ROOT / "constraints.txt").read_text()
+    for line in text.splitlines():
+        assert re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line), line
