@@ -1,5 +1,6 @@
 """What Snakemake plans: the fan-out, groups, skipped sets, edits of the library."""
 
+import csv
 import gzip
 import json
 import os
@@ -223,3 +224,26 @@ def test_the_slurm_profile_is_valid():
     for name in ("default", "slurm"):
         profile = ROOT / "workflow" / "profiles" / name / "config.yaml"
         assert "gpu" not in yaml.safe_load(profile.read_text()).get("resources", {})
+
+
+def test_failed_sets_keep_their_row_with_the_reason(snakemake):
+    """Really run with --keep-going: a torn file, a set too small, a genome without chr8."""
+    header, row = b"FoldID\tEventID\tseq\tBound\n", b"A\tseq_1\tACGTACGTAC\t%d\n"
+    for part, rows in (("AC", row % 1), ("B", row % 1 + row % 0)):
+        path = snakemake.folder / "data" / f"{NAMES[1]}_{part}.seq.gz"
+        path.write_bytes(gzip.compress(header + rows, mtime=0))
+    output = snakemake("--keep-going", fails=True)
+    assert "2 of 3 sets failed on the way; results/summary/auc.tsv holds all" in output
+    summary = snakemake.folder / "results" / "summary"
+    with open(summary / "auc.tsv") as stream:
+        rows = {row["dataset"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    assert rows[NAMES[0]]["status"] == "failed"
+    assert f"{NAMES[0]}_AC.seq.gz" in rows[NAMES[0]]["reason"]
+    assert rows[NAMES[1]]["status"] == "skipped"
+    assert "min_peaks" in rows[NAMES[1]]["reason"]
+    assert (summary / "auc.html").exists()
+    assert (summary / "auc.svg").exists()
+    # The rule makes the table anew as soon as it can, although its files are there.
+    only_skipped = ("--config", f"datasets={{select: ['{NAMES[1]}']}}")
+    jobs, _ = snakemake.plan(*only_skipped, "--", "results/summary/auc.tsv")
+    assert jobs == {"summarise": 1}

@@ -4,13 +4,17 @@ import subprocess
 
 
 def unfinished_logs(dag, job):
-    """Return the logs of a job and of all it waited for that did not end, the earliest first."""
+    """Return the logs of a job and of all it waited for that did not end.
+
+    The earliest stand first, and the set's own before those that all sets share.
+    """
     waiting = [
         each
         for each in dag.bfs(dag.dependencies, job)
         if not (dag.finished(each) or not dag.needrun(each))
     ]
-    return [log for each in reversed(waiting) for log in each.log if os.path.exists(log)]
+    waiting = sorted(reversed(waiting), key=lambda each: "dataset" not in each.wildcards_dict)
+    return [log for each in waiting for log in each.log if os.path.exists(log)]
 
 
 def summarise_what_exists():
