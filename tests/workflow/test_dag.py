@@ -158,7 +158,7 @@ def with_all_after(rules):
 def test_an_edit_of_the_library_reruns_the_rules_that_import_it(finished):
     library = finished.folder / "workflow" / "scripts" / "dflm"
     assert "Nothing to be done" in finished("--dry-run")
-    known = {*FEEDS, *set().union(*FEEDS.values())}
+    known, loaded = {*FEEDS, *set().union(*FEEDS.values())}, modules_loaded_by_rules()
     for module in (
         "evaluation.summary",
         "evaluation.plots",
@@ -171,39 +171,35 @@ def test_an_edit_of_the_library_reruns_the_rules_that_import_it(finished):
         jobs, output = finished.plan()
         path.write_text(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        users = rules_that_import(f"dflm.{module}") & known
+        users = {rule for rule in known if f"dflm.{module}" in loaded[rule]}
         assert users, module
         assert set(jobs) - {"all"} == with_all_after(users), output[-3000:]
 
 
-def rules_that_import(module):
-    """Tell from what Python really loads, rather than from ast, which rules use a module."""
+LOADED = """
+import ast, json, sys
+from pathlib import Path
+loaded = {}
+for path in Path().glob("*.py"):
+    for name in [name for name in sys.modules if name.startswith("dflm")]:
+        del sys.modules[name]
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            exec(ast.unparse(node))
+    loaded[path.name] = [name for name in sys.modules if name.startswith("dflm")]
+print(json.dumps(loaded))
+"""
+
+
+def modules_loaded_by_rules():
+    """Return, as Python tells it rather than ast, the library modules behind each rule."""
     scripts = ROOT / "workflow" / "scripts"
-    code = (
-        "import ast, sys; from pathlib import Path\n"
-        "for path in sys.argv[2:]:\n"
-        "    for name in [name for name in sys.modules if name.startswith('dflm')]:\n"
-        "        del sys.modules[name]\n"
-        "    tree = ast.parse(Path(path).read_text())\n"
-        "    for node in tree.body:\n"
-        "        if isinstance(node, (ast.Import, ast.ImportFrom)):\n"
-        "            exec(ast.unparse(node))\n"
-        "    if sys.argv[1] in sys.modules: print(path)\n"
-    )
-    names = sorted(path.name for path in scripts.glob("*.py"))
-    done = subprocess.run(
-        [sys.executable, "-c", code, module, *names], cwd=scripts, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    users = set(done.stdout.split())
-    found = set()
-    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
-        for rule, text in re.findall(
-            r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
-        ):
-            if re.search(r'script:\s+"\.\./scripts/(.*?)"', text)[1] in users:
-                found.add(rule)
-    return found
+    loaded = json.loads(subprocess.check_output([sys.executable, "-c", LOADED], cwd=scripts))
+    text = "\n\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    found = re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S)
+    return {
+        rule: loaded[re.search(r'script:\s+"\.\./scripts/(.*?)"', body)[1]] for rule, body in found
+    }
 
 
 def test_a_skipped_set_is_planned_no_further(finished):
