@@ -33,7 +33,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "DFLM needs Python 3.11 or newer, and there is none; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "$(PYTHON) is no Python of 3.11 or newer; name another: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
 		version=$$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
