@@ -54,7 +54,7 @@ demo: $(STAMP)
 	@# Small models gain little from threads: one for each training, several side by side.
 	@$(DEMO) --cores "$(CORES)" --quiet rules \
 		--set-threads pretrain_lm=2 finetune_lm=1 train_classifier=1 predict=1
-	@$(DEMO) --report demo/report.zip --quiet all
+	@$(DEMO) --report report.zip --quiet all
 	@"$(BIN)/python" workflow/scripts/show_table.py demo/results/summary/auc.tsv
 	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   report: demo/report.zip"
 
