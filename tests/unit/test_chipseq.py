@@ -12,8 +12,8 @@ from dflm.sequences.chipseq import (
     index_sets,
     parse_name,
     read_set,
-    take_set,
 )
+from dflm.sequences.sources import take_set
 
 HEADER = "FoldID\tEventID\tseq\tBound\n"
 ROWS = "A\tseq_1_peak\tACGTN\t1\nA\tseq_1_shuf\tACGTA\t0\n"

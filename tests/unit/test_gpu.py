@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from dflm.model.files import NO_DROPOUT
 from dflm.model.language_model import Architecture, LanguageModel
 from dflm.model.losses import next_token_loss

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dflm import downloads
 from dflm.errors import InputError
 from dflm.files import BROKEN_GZIP, atomic_path, open_text, sha256_of
 
@@ -224,50 +223,3 @@ def index_sets(folder: str | os.PathLike, out_tsv: str | os.PathLike) -> None:
         lines.append("\t".join(fields))
     with atomic_path(out_tsv) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def take_set(
-    dataset: str,
-    out_train: str | os.PathLike,
-    out_test: str | os.PathLike,
-    *,
-    folder: str | os.PathLike | None = None,
-    train: str | None = None,
-    test: str | None = None,
-    train_checksum: str | None = None,
-    test_checksum: str | None = None,
-) -> None:
-    """Bring the two files of a set to where the workflow reads them.
-
-    Parameters
-    ----------
-    dataset : str
-        The set's name.
-    out_train, out_test : path-like
-        Where the files are to stand; both are copied byte for byte.
-    folder : path-like, optional
-        Where to look for a file that is not given by itself, see `find_sets`.
-    train, test : str, optional
-        Path or address (http, https, file) of a file.
-    train_checksum, test_checksum : str, optional
-        ``sha256:...`` or ``md5:...``, see `dflm.downloads.fetch`.
-
-    Raises
-    ------
-    InputError
-        If a file is nowhere, naming the set; or see `dflm.downloads.fetch`.
-    """
-    if folder is not None and not (train and test):
-        pairs, orphans = find_sets(folder)
-        files = pairs.get(dataset) or orphans.get(dataset) or SetFiles(None, None)
-        train = train or (str(files.train) if files.train else None)
-        test = test or (str(files.test) if files.test else None)
-    for kind, ending, source in (("training", TRAIN_ENDING, train), ("test", TEST_ENDING, test)):
-        if not source:
-            raise InputError(
-                f"the set has no {kind} file",
-                dataset,
-                f"give it in the sheet, or put {dataset}{ending} into {folder or 'a folder'}",
-            )
-    downloads.fetch(train, out_train, train_checksum)
-    downloads.fetch(test, out_test, test_checksum)
