@@ -285,7 +285,8 @@ def test_nt_asgd_averages_in_the_end(genome, tmp_path):
     assert result["loss"] < history[0]["loss"]
 
 
-def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path, number):
     """A real process, a real signal."""
     torn, whole = tmp_path / "torn", tmp_path / "whole"
     changes = {"epochs": 8}
@@ -310,8 +311,8 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
     assert (torn / "checkpoints" / "last.pt").exists()
     run_pretraining(genome, torn, **changes)
     run_pretraining(genome, whole, **changes)

@@ -55,6 +55,12 @@ def test_defaults_are_filled_in_all_the_way_down(read):
         ("sed: 1", "sed is no key of the configuration, did you mean seed"),
         ("classifier: {head: {width: 1}}", "classifier.head.width.*hidden, dropout"),
         ("seed: one", 'seed is "one"; allowed: a whole number'),
+        ("pretrain: {epochs: 1.5}", "pretrain.epochs is 1.5; allowed: a whole number"),
+        ("classifier: {batch_size: 1}", "classifier.batch_size is 1; allowed.*at least 2"),
+        (
+            "classifier: {drop_mult: 2}",
+            "classifier.dropout.input is 0.6 and classifier.drop_mult 2.*below 1",
+        ),
         ("seed: true", "seed is true; allowed: a whole number"),
         ("finetune: null", "finetune is null; allowed: a section"),
         ("pretrain: {learning_rate: 2x}", 'pretrain.learning_rate is "2x"; allowed: a number'),
@@ -94,7 +100,7 @@ def test_defaults_are_filled_in_all_the_way_down(read):
         ),
         (
             "pretrain: {optimizer: nt-asgd, validations_per_epoch: 5}",
-            "nt-asgd.*pretrain.nonmono = 5.*there are 5",
+            "nt-asgd.*pretrain.nonmono .* 6 validations.*there are 5",
         ),
         ("simulate: {peaks: 100, test_positives: 50}", "simulate.peaks is 100; allowed: more"),
         ("language_model: {pretrained: nowhere}", "language_model.pretrained: there is no file"),

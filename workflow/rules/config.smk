@@ -208,6 +208,14 @@ def check_combinations(config):
             "datasets.sheet and datasets.source are both null; name an archive or a folder in "
             "datasets.source, or a sheet whose rows name their files"
         )
+    for section in ("language_model", "classifier"):
+        factor = config[section]["drop_mult"]
+        for name, probability in config[section]["dropout"].items():
+            if probability * factor >= 1:
+                yield (
+                    f"{section}.dropout.{name} is {probability} and {section}.drop_mult {factor}; "
+                    "their product must stay below 1"
+                )
     groups = model["layers"] + 2
     for number, stage in enumerate(config["classifier"]["stages"]):
         if stage["unfreeze"] != "all" and stage["unfreeze"] > groups:
@@ -216,11 +224,11 @@ def check_combinations(config):
                 f"(language_model.layers {model['layers']} + embedding + head) or all"
             )
     pretrain = config["pretrain"]
-    validations = int(pretrain["epochs"] * pretrain["validations_per_epoch"])
-    if pretrain["optimizer"] == "nt-asgd" and validations <= pretrain["nonmono"]:
+    validations = pretrain["epochs"] * pretrain["validations_per_epoch"]
+    if pretrain["optimizer"] == "nt-asgd" and validations <= pretrain["nonmono"] + 1:
         yield (
-            f"pretrain.optimizer nt-asgd starts averaging after more than pretrain.nonmono = "
-            f"{pretrain['nonmono']} validations, and there are {validations} in all; raise "
+            f"pretrain.optimizer nt-asgd needs more than pretrain.nonmono + 1 = "
+            f"{pretrain['nonmono'] + 1} validations to begin averaging, and there are {validations} in all; raise "
             "pretrain.validations_per_epoch or pretrain.epochs"
         )
     simulate = config["simulate"]

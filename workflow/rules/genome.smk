@@ -5,6 +5,11 @@ GENOME = "resources/genome/genome.fa" + (
 )
 
 
+# Where jobs run there may be no way out to the internet.
+localrules:
+    get_genome,
+
+
 rule get_genome:
     input:
         lib=library("get_file.py"),

@@ -88,27 +88,30 @@ def _set_rng_state(state: dict) -> None:
 
 
 class StopRequest:
-    """Whether the process was asked to end (SIGTERM), to be looked at between steps."""
+    """Which signal asked the process to end, if one did; to be looked at between steps."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signal: int | None = None
 
-    def _ask(self, *_: object) -> None:
-        self.asked = True
+    def _ask(self, number: int, _: object) -> None:
+        self.signal = number
 
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Catch SIGTERM while a training runs, so that it can write a checkpoint first."""
+    """Catch SIGTERM and Ctrl-C while a training runs, so that it can write a checkpoint first."""
     request = StopRequest()
-    before = signal.signal(signal.SIGTERM, request._ask)
+    before = {
+        number: signal.signal(number, request._ask) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield request
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def end_on_request(path: Path) -> None:
-    """End the process as SIGTERM would have, after the checkpoint at `path` was written."""
+def end_on_request(request: StopRequest, path: Path) -> None:
+    """End the process as the signal would have, after the checkpoint at `path` was written."""
     log.warning("asked to end: the checkpoint %s stands, the next run goes on from it", path)
-    raise SystemExit(128 + signal.SIGTERM)
+    raise SystemExit(128 + request.signal)

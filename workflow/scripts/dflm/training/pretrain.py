@@ -274,11 +274,11 @@ class _Pretraining:
                     if left == 0 or (self.at.window % every == 0 and left >= every):
                         score = self.validate()
                         pace.report()
-                    if stop.asked or time.monotonic() - saved > 60 * args.checkpoint_minutes:
+                    if stop.signal or time.monotonic() - saved > 60 * args.checkpoint_minutes:
                         checkpoint.save(self.state_dict())
                         saved = time.monotonic()
-                    if stop.asked:
-                        end_on_request(checkpoint.path)
+                    if stop.signal:
+                        end_on_request(stop, checkpoint.path)
                 self.at.epoch, self.at.window, self.at.hidden = self.at.epoch + 1, 0, None
         if self.averaged is not None:
             self.averaged.swap_average()
