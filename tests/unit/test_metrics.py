@@ -117,6 +117,7 @@ def files(tmp_path):
             "lm_metrics": "lm.json",
             "train": "train.tsv.gz",
             "test": "test.tsv.gz",
+            "corpus": "corpus.json",
             "metrics_out": "out/metrics.json",
             "roc_out": "out/roc.svg",
             "pr_out": "out/pr.svg",
@@ -133,6 +134,8 @@ def files(tmp_path):
     paths["stats"].write_text(json.dumps({"status": "ok", "reason": None} | counts))
     bits = {"before": {"bits_per_base": 1.93}, "after": {"bits_per_base": 1.9}}
     paths["lm_metrics"].write_text(json.dumps(bits))
+    seen = {"train": {"positives": 31, "negatives": 0}, "validation": {"positives": 9}}
+    paths["corpus"].write_text(json.dumps(seen))
     return paths
 
 
@@ -159,9 +162,16 @@ def test_the_record_of_a_set_has_every_field(files):
     assert record["lm_bits_per_base_before"] == 1.93
     assert record["best_stage"] == 4
     assert record["train_positives"] == 80
+    assert (record["test_positives_in_corpus"], record["test_negatives_in_corpus"]) == (31, 0)
     assert record["dataset"] == "TF_Cell_(x-1)_Lab"
     for name in ("roc_out", "pr_out"):
         assert files[name].read_text().rstrip().endswith("</svg>")
+
+
+def test_what_a_given_language_model_has_read_is_not_known(files):
+    known, unknown = run(files), run(files | {"corpus": None})
+    new = dict.fromkeys(("test_positives_in_corpus", "test_negatives_in_corpus"))
+    assert unknown == known | new
 
 
 def test_same_input_same_bytes(files):
@@ -208,6 +218,6 @@ def test_damaged_predictions_name_the_file(files, old, new, message):
 
 def test_a_skipped_set_says_why(files):
     files["stats"].write_text(json.dumps({"status": "skipped", "reason": "only 12 peaks"}))
-    missing = dict.fromkeys(("predictions", "card", "lm_metrics", "train", "test"))
+    missing = dict.fromkeys(("predictions", "card", "lm_metrics", "train", "test", "corpus"))
     with pytest.raises(InputError, match="skipped: only 12 peaks"):
         run(files | missing)

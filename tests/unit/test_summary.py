@@ -28,6 +28,7 @@ def given_files(tmp_path):
         metrics[name] = tmp_path / f"{name}.json"
         values = {"auroc": auroc, "auprc": auroc, "mcc": 0.5, "accuracy": 0.8, "floor_auroc": 0.5}
         values |= {"train_positives": 900, "test_positives": 500, "test_negatives": 500}
+        values |= {"test_positives_in_corpus": 430 if auroc > 0.9 else None}
         values |= {"lm_bits_per_base_before": 1.93, "lm_bits_per_base_after": None}
         metrics[name].write_text(json.dumps(values))
         benchmarks[name] = [tmp_path / f"{name}.{i}.tsv" for i in range(3)]
@@ -75,6 +76,10 @@ def test_values_and_their_mean(given_files, tmp_path):
         assert by_name[name]["auroc_low"] == by_name[name]["lm_bits_per_base_after"] == ""
     assert by_name[SKIPPED]["auroc"] == by_name[FAILED]["auroc"] == ""
     assert by_name[SKIPPED]["train_positives"] == "870"
+    # Known of one set only: the mean is over those of which it is.
+    assert [by_name[name]["test_in_corpus"] for name in GOOD] == ["430", "", ""]
+    assert by_name[SKIPPED]["test_in_corpus"] == ""
+    assert float(by_name["MEAN"]["test_in_corpus"]) == 430
     mean = by_name["MEAN"]
     assert float(mean["auroc"]) == pytest.approx(np.mean(list(GOOD.values())), abs=1e-6)
     low, high = float(mean["auroc_low"]), float(mean["auroc_high"])
@@ -119,6 +124,7 @@ def test_page_is_whole_escaped_and_needs_nothing_from_outside(given_files, tmp_p
     for row in given_files["rows"]:
         assert row["dataset"] in parsed.text
     assert "x.gz: the file is damaged" in parsed.text
+    assert "test + in LM corpus" in parsed.text
     assert "<x>" not in page
     assert not {"link", "img", "iframe"} & set(parsed.tags)
     assert not re.search(r"https?://|src=|@import|url\(", page)

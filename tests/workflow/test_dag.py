@@ -20,6 +20,7 @@ def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
     jobs, output = snakemake.plan()
     for rule in ("get_chipseq", "split_chipseq", "finetune_lm", "train_classifier", "predict"):
         assert jobs[rule] == len(NAMES)
+    assert jobs["count_in_corpus"] == jobs["evaluate"] == len(NAMES)
     assert jobs["pretrain_lm"] == jobs["shard_genome"] == jobs["summarise"] == 1
     assert jobs["plot_learning_curve"] == 1 + 2 * len(NAMES)
     assert not {"simulate_demo", "get_chipseq_archive", "index_chipseq"} & set(jobs)
@@ -44,6 +45,21 @@ def test_groups_share_a_language_model(snakemake):
     jobs, _ = snakemake.plan("--config", "finetune={group_by: family}", "--", target)
     assert jobs["split_chipseq"] == 2
     assert jobs["train_classifier"] == 1
+
+
+def test_a_given_language_model_asks_for_no_genome(snakemake):
+    folder = snakemake.folder / "lm"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"")
+    card = {
+        "format": "dflm-language-model",
+        "architecture": {"embedding": 200, "hidden": 800, "layers": 6},
+        "vocabulary": {"k": 3, "stride": 1},
+    }
+    (folder / "model.json").write_text(json.dumps(card))
+    jobs, _ = snakemake.plan("--config", "language_model={pretrained: lm}")
+    assert jobs["finetune_lm"] == jobs["evaluate"] == len(NAMES)
+    assert not {"get_genome", "shard_genome", "pretrain_lm", "count_in_corpus"} & set(jobs)
 
 
 def test_select_narrows_the_fan_out(snakemake):
@@ -117,6 +133,7 @@ def finished(snakemake):
         files += [
             f"results/chipseq/{name}/{part}.tsv.gz" for part in ("train", "validation", "test")
         ]
+        files.append(f"results/chipseq/{name}/corpus.json")
         files += [f"results/classify/{name}/{end}" for end in ("predictions.tsv", "roc.svg")]
         files.append(f"results/classify/{name}/pr.svg")
     files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
@@ -139,10 +156,18 @@ def set_status(snakemake, status):
 # What takes the output of what.
 FEEDS = {
     "get_genome": {"shard_genome"},
-    "shard_genome": {"pretrain_lm"},
+    "shard_genome": {"pretrain_lm", "count_in_corpus"},
     "pretrain_lm": {"finetune_lm", "plot_learning_curve"},
     "get_chipseq": {"split_chipseq"},
-    "split_chipseq": {"finetune_lm", "train_classifier", "predict", "evaluate", "summarise"},
+    "split_chipseq": {
+        "finetune_lm",
+        "train_classifier",
+        "predict",
+        "count_in_corpus",
+        "evaluate",
+        "summarise",
+    },
+    "count_in_corpus": {"evaluate"},
     "finetune_lm": {"train_classifier", "evaluate", "plot_learning_curve"},
     "train_classifier": {"predict", "evaluate", "plot_learning_curve"},
     "predict": {"evaluate"},
@@ -208,7 +233,7 @@ def test_a_skipped_set_is_planned_no_further(finished):
     set_status(finished, {NAMES[1]: "skipped"})
     finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
     jobs, _ = finished.plan()
-    assert not {"finetune_lm", "train_classifier", "predict"} & set(jobs)
+    assert not {"finetune_lm", "train_classifier", "predict", "count_in_corpus"} & set(jobs)
     # Asked for by name it fails at once, without any training, and says why.
     target = f"results/classify/{NAMES[1]}/metrics.json"
     output = finished("--", target, fails=True)

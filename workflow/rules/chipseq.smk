@@ -1,8 +1,14 @@
-"""The ChIP-seq sets: fetched, listed, split."""
+"""The ChIP-seq sets: fetched, listed, split, looked up in the genome."""
 
 ARCHIVE = "resources/chipseq/archive" + (
     ending_of(config["datasets"]["source"] or "", ARCHIVE_ENDINGS) or ".zip"
 )
+
+
+# Where jobs run there may be no way out to the internet.
+localrules:
+    get_chipseq_archive,
+    get_chipseq,
 
 
 rule get_chipseq_archive:
@@ -108,3 +114,25 @@ checkpoint split_chipseq:
         dataset="{dataset}",
     script:
         "../scripts/split_chipseq.py"
+
+
+rule count_in_corpus:
+    input:
+        lib=library("count_in_corpus.py"),
+        index="results/genome/index.json",
+        contigs="results/genome/contigs",
+        test="results/chipseq/{dataset}/test.tsv.gz",
+    output:
+        counts="results/chipseq/{dataset}/corpus.json",
+    log:
+        "logs/count_in_corpus/{dataset}.log",
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+    params:
+        dataset="{dataset}",
+    script:
+        "../scripts/count_in_corpus.py"

@@ -115,6 +115,8 @@ def indexed_rows(index, mtime):
         # A set that lacks a file keeps its row in the summary, with the reason.
         whole = row["train"] and row["test"]
         problem = name_problem(row["dataset"]) or (None if whole else row["notes"])
+        if not row[group_by]:
+            problem = problem or f"its {group_by} is unknown, and finetune.group_by asks for it"
         row |= dict(status="failed" if problem else "ok", reason=problem, train="", test="")
     return select_rows(rows, config["datasets"]["select"], config["datasets"]["source"])
 
@@ -264,6 +266,9 @@ def evaluation_inputs(wildcards):
             train=f"results/chipseq/{dataset}/train.tsv.gz",
             test=f"results/chipseq/{dataset}/test.tsv.gz",
         )
+        # What a given language model has read is not known.
+        if config["language_model"]["pretrained"] is None:
+            files["corpus"] = f"results/chipseq/{dataset}/corpus.json"
     return files
 
 

@@ -20,6 +20,7 @@ evaluate(
     snakemake.input.lm_metrics,
     snakemake.input.train,
     snakemake.input.test,
+    snakemake.input.get("corpus"),
     snakemake.output.metrics,
     snakemake.output.roc,
     snakemake.output.pr,

@@ -148,6 +148,7 @@ def evaluate(
     lm_metrics: str | Path | None,
     train: str | Path | None,
     test: str | Path | None,
+    corpus: str | Path | None,
     metrics_out: str | Path,
     roc_out: str | Path,
     pr_out: str | Path,
@@ -170,6 +171,9 @@ def evaluate(
         metrics.json of the fine-tuned language model.
     train, test : path-like
         The split's tables: the floor learns on one and is measured on the other.
+    corpus : path-like or None
+        What `dflm.sequences.overlap.count_in_corpus` wrote; None where it is not known what the
+        language model has read, and then the record holds null.
     metrics_out, roc_out, pr_out : path-like
         JSON and two SVG to write.
     dataset : str
@@ -213,6 +217,9 @@ def evaluate(
     for part in ("train", "test"):
         for kind in ("positives", "negatives"):
             record[f"{part}_{kind}"] = counts[f"{part}_{kind}"]
+    read = read_json(corpus)["train"] if corpus is not None else {}
+    for kind in ("positives", "negatives"):
+        record[f"test_{kind}_in_corpus"] = read.get(kind)
     for key in ("best_stage", "best_epoch", "validation_auroc", "stages_run"):
         record[key] = known.get(key)
     plot_roc(labels, probabilities, roc_out, title=dataset)

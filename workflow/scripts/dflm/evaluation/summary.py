@@ -48,6 +48,13 @@ COLUMNS = (
     Column("train_positives", "train +", 0, "positives to train on"),
     Column("test_positives", "test +", 0, "positives of the test file"),
     Column("test_negatives", "test −", 0, "negatives of the test file"),
+    Column(
+        "test_in_corpus",
+        "test + in LM corpus",
+        0,
+        "positives of the test file that stand in the genome contigs the language model was "
+        "pretrained on, where it has seen their bases without labels",
+    ),
     Column("auroc", "AUROC", 3, "area under the ROC curve on the test file"),
     Column("auprc", "AUPRC", 3, "average precision on the test file"),
     Column("mcc", "MCC", 3, "Matthews correlation at probability 0.5"),
@@ -144,6 +151,7 @@ def _record(row, metrics, stats, benchmarks, logs) -> dict:
     elif metrics is not None and Path(metrics).exists():
         values = read_json(metrics)
         record |= {name: values[name] for name in NUMBERS if name in values}
+        record["test_in_corpus"] = values.get("test_positives_in_corpus")
         status, reason = "ok", ""
     elif counts.get("status") == "skipped":
         status, reason = "skipped", counts.get("reason")
@@ -233,7 +241,7 @@ def format_table(tsv: str | Path) -> str:
     """
     with open(tsv, encoding="utf-8", newline="") as handle:
         records = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
-    hidden = ("tf", "cell_line", "reason", "test_negatives", *INTERVAL)
+    hidden = ("tf", "cell_line", "reason", "test_negatives", "test_in_corpus", *INTERVAL)
     shown = [column for column in COLUMNS if column.name not in hidden]
     lines = [[column.heading for column in shown]]
     for record in records:

@@ -18,11 +18,12 @@ p { color: var(--soft); margin: .2rem 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th, td { padding: .42rem .45rem; text-align: left; border-bottom: 1px solid var(--line); }
 tbody tr:hover { background: var(--band); }
-th { background: var(--band); white-space: nowrap; cursor: pointer; user-select: none; }
+th { background: var(--band); vertical-align: bottom; cursor: pointer; user-select: none; }
 th:focus-visible { outline: 2px solid var(--blue); outline-offset: -2px; }
 th[aria-sort=ascending]::after { content: " ▲"; color: var(--blue); }
 th[aria-sort=descending]::after { content: " ▼"; color: var(--blue); }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n { white-space: nowrap; }
 td.name { overflow-wrap: anywhere; min-width: 18.5rem; }
 td.name small { display: block; color: var(--soft); }
 td.bar { min-width: 5.5rem; background-image: linear-gradient(#cfe5f2, #cfe5f2);
