@@ -1,4 +1,4 @@
-"""How fast sequences are read, turned into ids and shuffled; prints a table for RESULTS.md.
+"""How fast sequences are read, tokenised, shuffled and looked up; prints a table for RESULTS.md.
 
 Run with ``PYTHONPATH=workflow/scripts python tests/benchmark/bench_sequences.py``. The peers are
 written here, in plain Python, in the manner of a tokeniser that cuts strings and looks them up in
@@ -32,7 +32,8 @@ sys.path.insert(0, str(SCRIPTS))
 
 import numpy as np  # noqa: E402 (after the thread limits)
 from dflm.sequences.genome import shard_genome  # noqa: E402
-from dflm.sequences.kmers import decode, encode, kmer_ids  # noqa: E402
+from dflm.sequences.kmers import decode, encode, kmer_ids, reverse_complement  # noqa: E402
+from dflm.sequences.overlap import look_up  # noqa: E402
 from dflm.sequences.shuffle import dinucleotide_shuffle  # noqa: E402
 
 CHOICE = {"include": ["*"], "exclude": [], "validation": ["v"], "soft_masked": "keep"}
@@ -40,6 +41,7 @@ K = 3
 PEER_BASES = 1_000_000
 SHUFFLES = 100_000
 PEER_SHUFFLES = 300
+LOOKED_UP = 1_000
 
 
 def write_genome(path: Path, contigs: int, bases: int) -> None:
@@ -105,6 +107,12 @@ def shuffle_in_python(sequence: str, rng: random.Random) -> str:
     return "".join(out)
 
 
+def look_up_in_python(sequences: list[str], text: str) -> list[bool]:
+    """Search the text for each sequence and its other strand."""
+    others = [decode(reverse_complement(encode(sequence))) for sequence in sequences]
+    return [one in text or two in text for one, two in zip(sequences, others, strict=True)]
+
+
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
     """Seconds of CPU time and by the wall clock."""
     cpu, wall = time.process_time(), time.perf_counter()
@@ -166,6 +174,8 @@ def bench(folder: Path, bases: int, rounds: int) -> None:
     codes = np.random.default_rng(3).integers(0, 4, bases // 4, dtype=np.uint8)
     peaks = np.random.default_rng(4).integers(0, 4, (SHUFFLES, 101), dtype=np.uint8)
     letters = [decode(row) for row in peaks[:PEER_SHUFFLES]]
+    wanted = list(peaks[:LOOKED_UP])
+    texts = [decode(row) for row in wanted[:-1]] + [text[-101:]]
 
     def shard(path: Path) -> None:
         shard_genome(path, folder / "c", folder / "i.json", **CHOICE)
@@ -174,6 +184,8 @@ def bench(folder: Path, bases: int, rounds: int) -> None:
     shard(small_pair(folder))
     assert tokenise_in_python(small) == kmer_ids(encode(text), K).tolist()
     dinucleotide_shuffle(peaks[:10], 1)
+    in_text = look_up([encode(one) for one in texts], [encode(text)])
+    assert look_up_in_python(texts, text) == in_text.tolist() == [False] * (LOOKED_UP - 1) + [True]
     rates: dict[str, list[float]] = {}
     walls: dict[str, list[float]] = {}
     works: list[tuple[str, int, Callable[[], object]]] = [
@@ -187,6 +199,8 @@ def bench(folder: Path, bases: int, rounds: int) -> None:
             PEER_SHUFFLES,
             lambda: [shuffle_in_python(one, random.Random(1)) for one in letters],
         ),
+        ("look up", codes.size, lambda: look_up(wanted, [codes])),
+        ("python look up", PEER_BASES, lambda: look_up_in_python(texts, text)),
     ]
     for _ in range(rounds):
         for name, size, work in works:
@@ -208,7 +222,9 @@ def small_pair(folder: Path) -> Path:
 
 
 def print_table(rates: dict, walls: dict, memory: list[float], total: int, rounds: int) -> None:
-    tokens, shuffles = (statistics.median(rates[f"python {x}"]) for x in ("tokens", "shuffle"))
+    tokens, shuffles, searches = (
+        statistics.median(rates[f"python {x}"]) for x in ("tokens", "shuffle", "look up")
+    )
     rows = []
     for name, what, unit, peer in (
         ("shard", f"shard_genome, plain FASTA, {total / 1e6:.0f} Mb", "bases/s", tokens),
@@ -217,6 +233,8 @@ def print_table(rates: dict, walls: dict, memory: list[float], total: int, round
         ("python tokens", "string slices and dictionary, in Python", "bases/s", tokens),
         ("shuffle", "dinucleotide_shuffle, 101 bp", "sequences/s", shuffles),
         ("python shuffle", "Eulerian shuffle in Python, 101 bp", "sequences/s", shuffles),
+        ("look up", f"look_up of {LOOKED_UP} sequences, both strands", "bases/s", searches),
+        ("python look up", "search of the text for each, in Python", "bases/s", searches),
     ):
         ratio = f"{statistics.median(rates[name]) / peer:.3g}"
         wall = f"{statistics.median(walls[name]):.3g}"
