@@ -221,3 +221,13 @@ def test_a_skipped_set_says_why(files):
     missing = dict.fromkeys(("predictions", "card", "lm_metrics", "train", "test", "corpus"))
     with pytest.raises(InputError, match="skipped: only 12 peaks"):
         run(files | missing)
+
+
+def test_names_with_quotation_marks_are_read_as_they_stand(tmp_path):
+    path = tmp_path / "predictions.tsv"
+    header = "name\tlabel\tprobability\tprobability_forward\tprobability_reverse\n"
+    path.write_text(header + '"a\t1\t0.5\t0.5\t0.5\nb"\t0\t0.25\t0.5\t0\n')
+    names, labels, probabilities = read_predictions(path)
+    assert names == ['"a', 'b"']
+    assert labels.tolist() == [1, 0]
+    assert probabilities.tolist() == [0.5, 0.25]

@@ -124,7 +124,7 @@ def read_predictions(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarra
         If a column is missing or a value is no number.
     """
     with open(path, encoding="utf-8", newline="") as handle:
-        reader = csv.DictReader(handle, delimiter="\t")
+        reader = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
         if missing:
             raise InputError(f"the header lacks {', '.join(missing)}", path, "rerun predict")
