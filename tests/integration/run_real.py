@@ -93,7 +93,7 @@ def run(directory: Path, cores: int, select: list[str] | None = None, *more: str
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow/Snakefile"]
     command += ["--directory", directory, "--configfile", config, "--cores", cores]
     # Trainings of this size gain little from a second thread; two side by side gain twice.
-    command += ["--set-threads", "pretrain_lm=2", "finetune_lm=1", "train_classifier=1"]
+    command += ["--set-threads", "pretrain_lm=1", "finetune_lm=1", "train_classifier=1"]
     command += ["predict=1", "--quiet", "rules", *more]
     start = time.monotonic()
     subprocess.run([str(word) for word in command], check=True)
