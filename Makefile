@@ -59,7 +59,8 @@ demo: $(STAMP)
 	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   report: demo/report.zip"
 
 test: lint
-	@"$(BIN)/python" -m pytest -m "not slow and not slurm"
+	@# A thread for each of two workers: more threads than cores make torch wait for itself.
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
 
 lint: $(STAMP)
 	@"$(BIN)/ruff" check .

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dflm.model.language_model import Encoded
 from dflm.sequences.kmers import PAD
 
 
@@ -48,6 +48,40 @@ def temporal_penalty(raw: Tensor, beta: float) -> Tensor:
     return beta * (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
 
 
+def training_loss(
+    logits: Tensor, encoded: Encoded, tokens: Tensor, targets: Tensor, alpha: float, beta: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss that a language model learns from: mean cross-entropy, AR and TAR.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, T, V)
+    encoded : Encoded
+        What the encoder made of `tokens`.
+    tokens, targets : Tensor of int64, shape (B, T)
+    alpha, beta : float >= 0
+        Weights of AR and TAR.
+
+    Returns
+    -------
+    loss : Tensor, scalar
+        To be minimised; its cross-entropy is 0 where no position counts.
+    summed, count : Tensor, scalar
+        The cross-entropy as a sum, and the positions that count; detached.
+
+    References
+    ----------
+    Merity, McCann and Socher, "Revisiting Activation Regularization for Language RNNs", 2017.
+    """
+    summed, count = next_token_loss(logits, tokens, targets)
+    loss = (
+        summed / count.clamp(min=1)
+        + activation_penalty(encoded.dropped, alpha)
+        + temporal_penalty(encoded.raw, beta)
+    )
+    return loss, summed.detach(), count
+
+
 @dataclass
 class LanguageModelScore:
     """Running sums of a language model's validation.
@@ -86,8 +120,3 @@ class LanguageModelScore:
             "bits_per_base": loss / math.log(2) / self.bases_per_token,
             "tokens": self.tokens,
         }
-
-
-def mean_loss(loss: Tensor, count: Tensor) -> Tensor:
-    """Divide a summed loss by its count, 0 where nothing counts."""
-    return loss / torch.clamp(count, min=1)

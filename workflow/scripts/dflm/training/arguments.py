@@ -1,8 +1,10 @@
-"""The language model's settings, as pretraining and fine-tuning both take them."""
+"""Settings that several trainings take alike."""
 
 from dataclasses import dataclass
 
+from dflm.errors import InputError
 from dflm.model.language_model import Architecture, Dropouts
+from dflm.training.optim import OneCycle
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,43 @@ class LanguageModelArgs:
     def dropouts(self) -> Dropouts:
         """The dropouts, scaled."""
         return Dropouts(**self.dropout).scaled(self.drop_mult)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerArgs:
+    """What every training says of its optimiser.
+
+    Parameters
+    ----------
+    batch_size : int >= 1
+    weight_decay : float >= 0
+        Decoupled; of matrices only.
+    clip : float > 0 or None
+        Limit of the gradient's norm.
+    momentum, pct_start, div, final_div
+        See `dflm.training.optim.OneCycle`.
+    precision : {"auto", "fp32", "bf16"}
+        See `dflm.training.device.lower_precision`.
+    """
+
+    batch_size: int
+    weight_decay: float
+    clip: float | None
+    momentum: list[float]
+    pct_start: float
+    div: float
+    final_div: float
+    precision: str
+
+    @property
+    def one_cycle(self) -> OneCycle:
+        """The schedule of AdamW."""
+        return OneCycle(tuple(self.momentum), self.pct_start, self.div, self.final_div)
+
+    def require(self, section: str, **least: int) -> None:
+        """Raise InputError, naming the key of `section`, for a setting under its `least` value."""
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise InputError(
+                    f"{section}.{name} is {getattr(self, name)}, but must be at least {value}"
+                )

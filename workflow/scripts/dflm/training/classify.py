@@ -15,11 +15,12 @@ from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
 from dflm.model.language_model import Dropouts
 from dflm.sequences.splits import read_split
+from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import SequenceBatches
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device
 from dflm.training.history import History
-from dflm.training.optim import OneCycle, adamw, clip_gradients, discriminative_rates
+from dflm.training.optim import adamw, clip_gradients, discriminative_rates
 from dflm.training.predict import strand_probabilities
 
 log = logging.getLogger(__name__)
@@ -47,12 +48,14 @@ class Stage:
         return groups if self.unfreeze == "all" else min(int(self.unfreeze), groups)
 
 
-@dataclass(frozen=True)
-class ClassifierArgs:
+@dataclass(frozen=True, kw_only=True)
+class ClassifierArgs(OptimizerArgs):
     """How a classifier is trained.
 
     Parameters
     ----------
+    batch_size, weight_decay, clip, momentum, pct_start, div, final_div, precision
+        See `OptimizerArgs`; a stage is one cycle.
     dropout : dict
         The five probabilities of `dflm.model.language_model.Dropouts`; `output` is that of the
         pooled features.
@@ -60,54 +63,33 @@ class ClassifierArgs:
         Factor on all of them.
     head : dict
         `hidden`, width of the head's hidden layer, and `dropout`, its dropout.
-    batch_size : int >= 2
     stages : list of dict
         See `Stage`.
     lr_range : float >= 1
         Learning rate of the head over that of the embedding; geometric between.
-    weight_decay : float >= 0
-    clip : float > 0 or None
-        Limit of the gradient's norm.
-    momentum, pct_start, div, final_div
-        See `dflm.training.optim.OneCycle`; a stage is one cycle.
     patience : int >= 1 or None
         Epochs without a better validation AUROC, all groups learning, that end the training.
     reverse_complement : bool
         Read each sequence on a strand drawn anew every epoch.
-    precision : {"auto", "fp32", "bf16"}
     """
 
     dropout: dict
     drop_mult: float
     head: dict
-    batch_size: int
     stages: list[dict]
     lr_range: float
-    weight_decay: float
-    clip: float | None
-    momentum: list[float]
-    pct_start: float
-    div: float
-    final_div: float
     patience: int | None
     reverse_complement: bool
-    precision: str
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("classifier.stages is empty; at least one stage is needed")
-        if self.batch_size < 2:
-            raise InputError("classifier.batch_size must be at least 2 for batch norm")
+        self.require("classifier", batch_size=2)  # batch norm cannot learn from one
 
     @property
     def dropouts(self) -> Dropouts:
         """The dropouts, scaled."""
         return Dropouts(**self.dropout).scaled(self.drop_mult)
-
-    @property
-    def one_cycle(self) -> OneCycle:
-        """The schedule of a stage."""
-        return OneCycle(tuple(self.momentum), self.pct_start, self.div, self.final_div)
 
     @property
     def schedule(self) -> list[Stage]:

@@ -11,66 +11,40 @@ from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.files import load_language_model, save_model
 from dflm.model.language_model import LanguageModel
-from dflm.model.losses import (
-    LanguageModelScore,
-    activation_penalty,
-    mean_loss,
-    next_token_loss,
-    temporal_penalty,
-)
+from dflm.model.losses import LanguageModelScore, training_loss
 from dflm.sequences.splits import leave_out, read_split
-from dflm.training.arguments import LanguageModelArgs
+from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import SequenceBatches
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device
 from dflm.training.history import History
-from dflm.training.optim import OneCycle, adamw, clip_gradients
+from dflm.training.optim import adamw, clip_gradients
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class FinetuneArgs:
+@dataclass(frozen=True, kw_only=True)
+class FinetuneArgs(OptimizerArgs):
     """How the language model is fine-tuned.
 
     Parameters
     ----------
+    batch_size, weight_decay, clip, momentum, pct_start, div, final_div, precision
+        See `OptimizerArgs`; a batch is that many peaks.
     epochs : int >= 1
         Passes over the group's training peaks.
-    batch_size : int >= 2
-        Peaks of a step.
     learning_rate : float > 0
         Peak of the one-cycle schedule.
-    weight_decay : float >= 0
-    clip : float > 0 or None
-        Limit of the gradient's norm.
-    momentum, pct_start, div, final_div
-        See `dflm.training.optim.OneCycle`.
     reverse_complement : bool
         Read each peak on a strand drawn anew every epoch.
-    precision : {"auto", "fp32", "bf16"}
     """
 
     epochs: int
-    batch_size: int
     learning_rate: float
-    weight_decay: float
-    clip: float | None
-    momentum: list[float]
-    pct_start: float
-    div: float
-    final_div: float
     reverse_complement: bool
-    precision: str
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2:
-            raise InputError("finetune.epochs must be >= 1 and finetune.batch_size >= 2")
-
-    @property
-    def one_cycle(self) -> OneCycle:
-        """The schedule."""
-        return OneCycle(tuple(self.momentum), self.pct_start, self.div, self.final_div)
+        self.require("finetune", epochs=1, batch_size=2)
 
 
 def read_peaks(
@@ -156,18 +130,14 @@ class _Finetuning:
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         with autocast(self.train.device, self.args.precision):
             logits, encoded = self.model(inputs)
-        summed, count = next_token_loss(logits, inputs, targets)
-        loss = (
-            mean_loss(summed, count)
-            + activation_penalty(encoded.dropped, self.language_model.ar_alpha)
-            + temporal_penalty(encoded.raw, self.language_model.tar_beta)
-        )
+        penalties = self.language_model.ar_alpha, self.language_model.tar_beta
+        loss, summed, count = training_loss(logits, encoded, inputs, targets, *penalties)
         self.optimizer.zero_grad()
         loss.backward()
         clip_gradients(self.parameters, self.args.clip)
         self.args.one_cycle.apply(self.optimizer, progress)
         self.optimizer.step()
-        return summed.detach(), count
+        return summed, count
 
     def run_epoch(self) -> dict:
         """Pass once over the peaks, then validate."""

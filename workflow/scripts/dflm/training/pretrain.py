@@ -14,34 +14,28 @@ from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.files import save_model
 from dflm.model.language_model import LanguageModel, State, detach
-from dflm.model.losses import (
-    LanguageModelScore,
-    activation_penalty,
-    mean_loss,
-    next_token_loss,
-    temporal_penalty,
-)
+from dflm.model.losses import LanguageModelScore, training_loss
 from dflm.sequences.genome import GenomeIndex, corpus_codes
-from dflm.training.arguments import LanguageModelArgs
+from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import BPTTStream
 from dflm.training.checkpoint import Checkpoint, end_on_request, stop_request
 from dflm.training.device import autocast, lower_precision, pick_device
 from dflm.training.history import History
-from dflm.training.optim import NTASGD, OneCycle, adamw, clip_gradients
+from dflm.training.optim import NTASGD, adamw, clip_gradients
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PretrainArgs:
+@dataclass(frozen=True, kw_only=True)
+class PretrainArgs(OptimizerArgs):
     """How the language model is pretrained.
 
     Parameters
     ----------
+    batch_size, weight_decay, clip, momentum, pct_start, div, final_div, precision
+        See `OptimizerArgs`; a batch is that many parallel streams, and nt-asgd has no cycle.
     epochs : int >= 1
         Passes over the training contigs.
-    batch_size : int >= 1
-        Parallel streams.
     bptt : int >= 5
         Tokens of a window.
     variable_bptt : bool
@@ -50,11 +44,6 @@ class PretrainArgs:
         AdamW with a one-cycle schedule, or SGD that averages once it stops gaining.
     learning_rate : float > 0
         Peak rate (adamw) or constant rate (nt-asgd).
-    weight_decay : float >= 0
-    clip : float > 0 or None
-        Limit of the gradient's norm.
-    momentum, pct_start, div, final_div
-        See `dflm.training.optim.OneCycle`; not used by nt-asgd.
     nonmono : int >= 1
         See `dflm.training.optim.NTASGD`; not used by adamw.
     validations_per_epoch : int >= 1
@@ -62,40 +51,29 @@ class PretrainArgs:
         Most tokens of the held-out contigs that a validation reads.
     checkpoint_minutes : float >= 0
         Time between two checkpoints.
-    precision : {"auto", "fp32", "bf16"}
     """
 
     epochs: int
-    batch_size: int
     bptt: int
     variable_bptt: bool
     optimizer: str
     learning_rate: float
-    weight_decay: float
-    clip: float | None
-    momentum: list[float]
-    pct_start: float
-    div: float
-    final_div: float
     nonmono: int
     validations_per_epoch: int
     validation_tokens: int
     checkpoint_minutes: float
-    precision: str
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("adamw", "nt-asgd"):
             raise InputError(f"optimizer is {self.optimizer!r}; allowed are adamw and nt-asgd")
-        for name in ("epochs", "batch_size", "validations_per_epoch", "validation_tokens"):
-            if getattr(self, name) < 1:
-                raise InputError(f"pretrain.{name} is {getattr(self, name)}, but must be >= 1")
-        if self.bptt < 5:
-            raise InputError(f"pretrain.bptt is {self.bptt}, but must be at least 5")
-
-    @property
-    def one_cycle(self) -> OneCycle:
-        """The schedule of AdamW."""
-        return OneCycle(tuple(self.momentum), self.pct_start, self.div, self.final_div)
+        self.require(
+            "pretrain",
+            epochs=1,
+            batch_size=1,
+            bptt=5,
+            validations_per_epoch=1,
+            validation_tokens=1,
+        )
 
 
 @torch.no_grad()
@@ -184,12 +162,8 @@ class _Pretraining:
         tokens, targets = self.train.window(start, length)
         with autocast(self.device, args.precision):
             logits, encoded = self.model(tokens, at.hidden)
-        summed, count = next_token_loss(logits, tokens, targets)
-        loss = (
-            mean_loss(summed, count)
-            + activation_penalty(encoded.dropped, self.language_model.ar_alpha)
-            + temporal_penalty(encoded.raw, self.language_model.tar_beta)
-        )
+        penalties = self.language_model.ar_alpha, self.language_model.tar_beta
+        loss, summed, count = training_loss(logits, encoded, tokens, targets, *penalties)
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
@@ -202,7 +176,7 @@ class _Pretraining:
                 group["lr"] *= scale
             self.adamw.step()
         at.hidden = detach(encoded.state)
-        at.loss += summed.detach()
+        at.loss += summed
         at.count += count
         at.done += length
         at.steps += 1
