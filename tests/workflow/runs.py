@@ -13,21 +13,29 @@ NAMES = ("ELK1_GM12878_ELK1_(1277-1)_Stanford", "MED-2.1_H1-hESC", "USF1_H1-hESC
 class Snakemake:
     """Snakemake on this workflow, in one working directory."""
 
+    options = ("--cores", "1")
+
     def __init__(self, folder):
         self.folder = folder
         self.snakefile = ROOT / "workflow" / "Snakefile"
 
-    def __call__(self, *arguments, fails=False):
+    def start(self, *arguments, **how):
+        """Start Snakemake and do not wait for it; `how` goes to Popen."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)]
-        done = subprocess.run(
-            [*command, "--directory", str(self.folder), "--cores", "1", *arguments],
+        return subprocess.Popen(
+            [*command, "--directory", str(self.folder), *self.options, *arguments],
             cwd=self.folder,
             env=os.environ | {"XDG_CACHE_HOME": str(self.folder / "cache")},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            **how,
         )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output
+
+    def __call__(self, *arguments, fails=False):
+        with self.start(*arguments) as process:
+            output, _ = process.communicate()
+        assert (process.returncode != 0) == fails, output
         return output
 
     def plan(self, *arguments):

@@ -12,12 +12,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.metrics import (
-    average_precision_score,
-    precision_recall_curve,
-    roc_auc_score,
-    roc_curve,
-)
 
 from dflm.errors import InputError
 from dflm.files import atomic_path
@@ -74,6 +68,9 @@ def plot_roc(
         SVG to write.
     title : str
     """
+    # Here, as it takes longer to import than a learning curve to draw.
+    from sklearn.metrics import roc_auc_score, roc_curve
+
     fpr, tpr, _ = roc_curve(labels, probabilities)
     area = roc_auc_score(labels, probabilities)
     with matplotlib.rc_context(STYLE):
@@ -94,6 +91,8 @@ def plot_precision_recall(
 
     Parameters are those of `plot_roc`.
     """
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
     precision, recall, _ = precision_recall_curve(labels, probabilities)
     area = average_precision_score(labels, probabilities)
     prevalence = float(np.mean(labels))

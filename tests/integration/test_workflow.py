@@ -1,0 +1,400 @@
+"""The whole workflow, really run at the smallest size: nothing to table, and after mishaps."""
+
+import copy
+import csv
+import functools
+import gzip
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+import zipfile
+
+import psutil
+import pytest
+import yaml
+from runs import Snakemake
+
+STRONG, MEDIUM, WEAK, NONE = NAMES = (
+    "STRONG_SIM1_STRONG_(1277-1)_Demo",
+    "MEDIUM_SIM1_MED-2.1_Demo",
+    "WEAK_SIM2_c-Weak_(SC-281)_Demo",
+    "NONE_SIM2_None.0_Demo",
+)
+TEST_POSITIVES = 50
+CONFIG = {
+    "genome": {
+        "source": "resources/demo/genome.fa.gz",
+        "include": ["chr[0-9]"],
+        "exclude": ["*_*"],
+        "validation": ["chr4"],
+    },
+    "datasets": {"source": "resources/demo/encode.zip"},
+    "simulate": {"genome_length": 200_000, "peaks": 300, "test_positives": TEST_POSITIVES},
+    "chipseq": {"min_peaks": 100},
+    "language_model": {"embedding": 16, "hidden": 32, "layers": 1, "drop_mult": 0.1},
+    "pretrain": {
+        "batch_size": 16,
+        "learning_rate": 0.06,
+        "validations_per_epoch": 3,
+        "validation_tokens": 5000,
+        "checkpoint_minutes": 0,
+        "precision": "fp32",
+    },
+    "finetune": {"epochs": 1, "batch_size": 32, "precision": "fp32"},
+    "classifier": {
+        "batch_size": 16,
+        "drop_mult": 0.1,
+        "lr_range": 5.0,
+        "precision": "fp32",
+        "stages": [
+            {"unfreeze": 1, "epochs": 1, "learning_rate": 0.02},
+            {"unfreeze": "all", "epochs": 6, "learning_rate": 0.05},
+        ],
+        "patience": None,
+    },
+    "evaluate": {"bootstrap": 200},
+}
+
+
+class Run(Snakemake):
+    """Snakemake in a folder with a configuration, on two cores, a thread for each training."""
+
+    options = (
+        *("--cores", "2", "--set-threads"),
+        *("pretrain_lm=1", "finetune_lm=1", "train_classifier=1", "predict=1"),
+    )
+
+    def configure(self, **sections):
+        """Write the configuration, with other values in some sections."""
+        config = copy.deepcopy(CONFIG)
+        for name, values in sections.items():
+            config[name] |= values
+        (self.folder / "config").mkdir(exist_ok=True)
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+        return self
+
+    def path(self, *parts):
+        return self.folder.joinpath("results", *parts)
+
+    def table(self):
+        with self.path("summary", "auc.tsv").open() as stream:
+            return {row["dataset"]: row for row in csv.DictReader(stream, delimiter="\t")}
+
+    def log(self, name):
+        return (self.folder / "logs" / f"{name}.log").read_text()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The small experiment, run from nothing to the table; tests change copies of it only."""
+    run = Run(tmp_path_factory.mktemp("finished")).configure()
+    run()
+    return run
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished run, to be changed at will."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
+    return Run(tmp_path)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    return Run(tmp_path)
+
+
+def split_rows(run, name, part):
+    with gzip.open(run.path("chipseq", name, f"{part}.tsv.gz"), "rt") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def lines_of(path):
+    with gzip.open(path, "rt") as stream:
+        return stream.read().splitlines(keepends=True)
+
+
+def write_lines(path, lines):
+    path.write_bytes(gzip.compress("".join(lines).encode(), mtime=0))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+# ---- from nothing to the table -----------------------------------------------------------------
+
+
+def test_every_set_stands_in_the_table_with_its_figures(finished):
+    rows = finished.table()
+    assert list(rows)[-1] == "MEAN"
+    assert set(rows) == {*NAMES, "MEAN"}
+    for name in NAMES:
+        row = rows[name]
+        assert row["status"] == "ok"
+        assert row["tf"] == name.partition("_")[0]
+        assert int(row["test_positives"]) == int(row["test_negatives"]) == TEST_POSITIVES
+        assert abs(float(row["floor_auroc"]) - 0.5) <= 0.03
+        assert float(row["lm_bits_per_base_after"]) < float(row["lm_bits_per_base_before"])
+        assert float(row["runtime_seconds"]) > 0
+    auroc = [float(rows[name]["auroc"]) for name in NAMES]
+    mean = rows["MEAN"]
+    assert float(mean["auroc"]) == pytest.approx(sum(auroc) / len(auroc), abs=1e-5)
+    assert float(mean["auroc_low"]) <= float(mean["auroc"]) <= float(mean["auroc_high"])
+    # Even this small it learns: the motif is found, and nothing where there is nothing.
+    assert float(rows[STRONG]["auroc"]) > 0.75
+    assert abs(float(rows[NONE]["auroc"]) - 0.5) < 0.2
+    page = finished.path("summary", "auc.html").read_text()
+    assert all(name in page for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_set_has_predictions_of_its_test_file_metrics_and_a_model(finished, name):
+    with finished.path("classify", name, "predictions.tsv").open() as stream:
+        predictions = list(csv.DictReader(stream, delimiter="\t"))
+    test = split_rows(finished, name, "test")
+    assert len(test) == 2 * TEST_POSITIVES
+    assert [(row["name"], row["label"]) for row in predictions] == [
+        (row["name"], row["label"]) for row in test
+    ]
+    archive = finished.folder / "resources" / "chipseq" / "archive"
+    given = [line.split("\t")[2] for line in lines_of(archive / f"{name}_B.seq.gz")[1:]]
+    assert [row["sequence"] for row in test] == given
+    metrics = json.loads(finished.path("classify", name, "metrics.json").read_text())
+    assert {
+        *("dataset", "seed", "auroc", "auprc", "accuracy", "precision", "recall", "specificity"),
+        *("mcc", "fpr", "fnr", "brier", "floor_auroc", "validation_auroc", "best_epoch"),
+        *("lm_bits_per_base_before", "lm_bits_per_base_after", "best_stage", "stages_run"),
+        *("train_positives", "train_negatives", "test_positives", "test_negatives"),
+    } <= set(metrics)
+    assert metrics["train_positives"] == metrics["train_negatives"] > 200
+    assert float(finished.table()[name]["auroc"]) == pytest.approx(metrics["auroc"], abs=1e-6)
+    card = json.loads(finished.path("classify", name, "model.json").read_text())
+    weights = finished.path("classify", name, "model.safetensors").read_bytes()
+    assert card["sha256"] == hashlib.sha256(weights).hexdigest()
+    encoder = finished.path("finetune", name, "model.safetensors").read_bytes()
+    assert card["training"]["language_model_sha256"] == hashlib.sha256(encoder).hexdigest()
+
+
+def test_every_picture_is_whole(finished):
+    runs = [
+        "pretrain",
+        *(f"{stage}/{name}" for stage in ("finetune", "classify") for name in NAMES),
+    ]
+    pictures = [f"{run}/learning_curve.svg" for run in runs]
+    pictures += [f"classify/{name}/{kind}.svg" for name in NAMES for kind in ("roc", "pr")]
+    for picture in [*pictures, "summary/auc.svg"]:
+        root = ElementTree.parse(finished.path(picture)).getroot()
+        assert len(root.findall(".//{*}path")) > 10, picture
+
+
+def test_a_second_call_finds_nothing_to_do(finished):
+    assert "Nothing to be done" in finished()
+
+
+def test_the_report_holds_the_table_with_captions_and_categories(finished, tmp_path):
+    finished("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = archive.namelist()
+        page = archive.read("report/report.html").decode()
+        table = next(name for name in names if name.endswith("/auc.tsv"))
+        assert archive.read(table) == finished.path("summary", "auc.tsv").read_bytes()
+    assert sum(name.endswith("/roc.svg") for name in names) == len(NAMES)
+    assert sum(name.endswith("/learning_curve.svg") for name in names) == 1 + 2 * len(NAMES)
+    for category in ("Summary", "Classifiers", "Learning curves"):
+        assert f'"{category}"' in page
+    assert "One row per ChIP-seq set" in page
+    assert f"ROC curve of {STRONG} on its official test file" in page
+
+
+# ---- the same again ----------------------------------------------------------------------------
+
+
+def test_one_set_trained_again_has_the_same_bytes(finished, copied):
+    copied("--forcerun", "train_classifier", "--", f"results/classify/{STRONG}/metrics.json")
+    before, after = (run.path("classify", STRONG) for run in (finished, copied))
+    assert contents(after) == contents(before)
+    for name in ("model.safetensors", "predictions.tsv", "metrics.json"):
+        assert (after / name).stat().st_mtime_ns > (before / name).stat().st_mtime_ns
+    before, after = (
+        run.path("classify", MEDIUM, "model.safetensors") for run in (finished, copied)
+    )
+    assert after.stat().st_mtime_ns == before.stat().st_mtime_ns
+
+
+def wait_for(happened, process):
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_pretraining_killed_then_asked_to_end_comes_to_the_same_model(finished, copied):
+    """Twice torn off: Snakemake and all its jobs by SIGKILL, the job alone by SIGTERM."""
+    checkpoint = copied.path("pretrain", "checkpoints", "last.pt")
+    target = ("--", "results/pretrain/model.safetensors")
+    shutil.rmtree(copied.path("pretrain"))
+    with copied.start(*target, start_new_session=True) as process:
+        wait_for(checkpoint.exists, process)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not copied.path("pretrain", "model.safetensors").exists()
+    copied("--unlock")
+    torn = checkpoint.stat().st_mtime_ns
+    with copied.start("--rerun-incomplete", *target) as process:
+        wait_for(lambda: checkpoint.stat().st_mtime_ns > torn, process)
+        jobs = psutil.Process(process.pid).children(recursive=True)
+        jobs = [job for job in jobs if job.name().startswith("python")]
+        (job,) = [job for job in jobs if job.cmdline()[-1].endswith("pretrain_lm.py")]
+        job.send_signal(signal.SIGTERM)
+        output, _ = process.communicate()
+    assert process.returncode != 0
+    assert "resuming from results/pretrain/checkpoints/last.pt" in output
+    assert "asked to end: the checkpoint results/pretrain/checkpoints/last.pt stands" in output
+    assert checkpoint.exists()
+    assert not copied.path("pretrain", "model.safetensors").exists()
+    copied(*target)
+    assert "resuming from results/pretrain/checkpoints/last.pt" in copied.log("pretrain_lm")
+    whole = contents(finished.path("pretrain"))
+    del whole["learning_curve.svg"]
+    assert contents(copied.path("pretrain")) == whole
+    assert not checkpoint.exists()
+
+
+# ---- sets that cannot be run -------------------------------------------------------------------
+
+
+def test_failed_and_skipped_sets_keep_their_rows_beside_a_good_one(finished, fresh):
+    archive, sets = finished.folder / "resources" / "chipseq" / "archive", fresh.folder / "sets"
+    sets.mkdir()
+    for name in (STRONG, MEDIUM, WEAK, NONE):
+        for part in ("AC", "B"):
+            shutil.copy(archive / f"{name}_{part}.seq.gz", sets)
+    torn, small = (sets / f"{name}_AC.seq.gz" for name in (MEDIUM, WEAK))
+    torn.write_bytes(torn.read_bytes()[:-2000])
+    write_lines(small, lines_of(small)[:31])
+    (sets / f"{NONE}_AC.seq.gz").unlink()
+    fresh.configure(
+        datasets={"source": "sets"}, language_model={"pretrained": str(finished.path("pretrain"))}
+    )
+
+    output = fresh("--keep-going", fails=True)
+    rows = fresh.table()
+    assert {name: rows[name]["status"] for name in NAMES} == {
+        STRONG: "ok",
+        MEDIUM: "failed",
+        WEAK: "skipped",
+        NONE: "failed",
+    }
+    damaged = f"{MEDIUM}_AC.seq.gz: the gzip file breaks off or is damaged"
+    assert damaged in rows[MEDIUM]["reason"]
+    assert rows[WEAK]["reason"] == "30 training peaks, fewer than chipseq.min_peaks = 100"
+    assert rows[NONE]["reason"] == "no training file (AC.seq.gz) beside it"
+    assert float(rows[STRONG]["auroc"]) == float(finished.table()[STRONG]["auroc"])
+    assert rows["MEAN"]["reason"] == "over 1 set"
+    page = fresh.path("summary", "auc.html").read_text()
+    assert all(name in page for name in NAMES)
+    # The user sees the reason on the terminal, without a traceback of ours.
+    assert f"ERROR resources/chipseq/{damaged}" in output
+    assert 'File "/' not in output
+    # A model that is given is the same as one that is made in the run.
+    for stage in ("finetune", "classify"):
+        there, here = (run.path(stage, STRONG) for run in (finished, fresh))
+        assert contents(here)["model.safetensors"] == contents(there)["model.safetensors"]
+
+    trained = fresh.path("classify", STRONG, "model.safetensors").stat().st_mtime_ns
+    shutil.copy(archive / torn.name, torn)
+    output = fresh("--", "results/summary/auc.tsv")
+    rows = fresh.table()
+    # What a given model was trained on is not known here, nor is the time the same.
+    differing = {"runtime_seconds": "", "test_in_corpus": ""}
+    assert rows[MEDIUM] | differing == finished.table()[MEDIUM] | differing
+    assert [rows[name]["status"] for name in (STRONG, WEAK, NONE)] == ["ok", "skipped", "failed"]
+    assert rows["MEAN"]["reason"] == "over 2 sets"
+    assert "rule summarise:" in output
+    assert fresh.path("classify", STRONG, "model.safetensors").stat().st_mtime_ns == trained
+    assert "Nothing to be done" in fresh("--", "results/summary/auc.tsv")
+
+
+# ---- groups ------------------------------------------------------------------------------------
+
+
+def test_two_sets_of_one_factor_share_a_language_model(finished, fresh):
+    """Each set's test peaks are left out, although the other set would train on them."""
+    archive, sets = finished.folder / "resources" / "chipseq" / "archive", fresh.folder / "sets"
+    sets.mkdir()
+    header, *train = lines_of(archive / f"{STRONG}_AC.seq.gz")
+    test = lines_of(archive / f"{STRONG}_B.seq.gz")[1:]
+    pair = ("STRONG_A_(1)", "STRONG_B_(2)")
+    shared = [row for row in test if row.rstrip().endswith("1")][:20]
+    for name, rows in zip(pair, (train[:125], train[125:] + shared), strict=True):
+        write_lines(sets / f"{name}_AC.seq.gz", [header, *rows])
+    for name, source in zip(pair, (STRONG, MEDIUM), strict=True):
+        shutil.copy(archive / f"{source}_B.seq.gz", sets / f"{name}_B.seq.gz")
+    fresh.configure(
+        datasets={"source": "sets"},
+        language_model={"pretrained": str(finished.path("pretrain"))},
+        finetune={"group_by": "tf"},
+    )
+    fresh("--", "results/finetune/STRONG/metrics.json")
+
+    def peaks(*parts):
+        return {
+            row["sequence"]
+            for name in pair
+            for part in parts
+            for row in split_rows(fresh, name, part)
+            if row["label"] == "1"
+        }
+
+    metrics = json.loads(fresh.path("finetune", "STRONG", "metrics.json").read_text())
+    left_out = peaks("train") & peaks("validation", "test")
+    assert len(left_out) > 10
+    assert metrics["left_out"] == len(left_out)
+    assert metrics["sequences"] == len(peaks("train")) - len(left_out)
+    assert metrics["members"] == list(pair)
+    jobs, _ = fresh.plan("--", *(f"results/classify/{name}/model.json" for name in pair))
+    assert jobs == {"train_classifier": 2}
+
+
+# ---- downloads ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def address(finished):
+    """The address of a server of the finished run's files."""
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=finished.folder / "resources"
+    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_genome_and_sets_come_from_a_server_and_only_with_the_right_checksum(
+    finished, fresh, address
+):
+    genome, archive = "resources/genome/genome.fa.gz", "resources/chipseq/archive.zip"
+    there = (finished.folder / genome).read_bytes()
+    right = f"sha256:{hashlib.sha256(there).hexdigest()}"
+    wrong = f"sha256:{hashlib.sha256(b'another').hexdigest()}"
+    source = f"{address}/genome/genome.fa.gz"
+    sets = {"source": f"{address}/chipseq/archive.zip"}
+    fresh.configure(genome={"source": source, "checksum": wrong}, datasets=sets)
+    output = fresh("--", genome, fails=True)
+    reason = f"ERROR {source}: sha256 is {right[7:]}, expected {wrong[7:]}"
+    assert reason in fresh.log("get_genome")
+    assert reason in output
+    assert not (fresh.folder / genome).exists()
+    fresh.configure(genome={"source": source, "checksum": right}, datasets=sets)
+    fresh("--", genome, archive)
+    for path in (genome, archive):
+        assert (fresh.folder / path).read_bytes() == (finished.folder / path).read_bytes()
