@@ -267,6 +267,21 @@ def test_pretraining_killed_then_asked_to_end_comes_to_the_same_model(finished, 
     assert not checkpoint.exists()
 
 
+def test_pretraining_is_done_once_for_all_folders_that_share_a_cache(
+    finished, copied, tmp_path_factory, monkeypatch
+):
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path_factory.mktemp("shared")))
+    log = copied.folder / "logs" / "pretrain_lm.log"
+    for trained in (True, False):
+        shutil.rmtree(copied.path("pretrain"))
+        log.unlink()
+        copied("--cache", "pretrain_lm", "--", "results/pretrain/model.safetensors")
+        assert log.exists() == trained  # a job taken from the cache does not run
+        for name in ("model.safetensors", "model.json", "metrics.jsonl"):
+            same = copied.path("pretrain", name).read_bytes()
+            assert same == finished.path("pretrain", name).read_bytes()
+
+
 # ---- sets that cannot be run -------------------------------------------------------------------
 
 
