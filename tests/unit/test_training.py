@@ -145,12 +145,12 @@ def model_files(folder: Path) -> dict:
     }
 
 
-def run_pretraining(genome, folder: Path, **changes) -> dict:
+def run_pretraining(genome, folder: Path, language_model=LANGUAGE_MODEL, **changes) -> dict:
     pretrain(
         **genome,
         **model_files(folder),
         metrics=folder / "metrics.json",
-        language_model=LANGUAGE_MODEL,
+        language_model=language_model,
         args={**PRETRAIN, **changes},
         **JOB,
     )
@@ -241,6 +241,19 @@ def test_pretraining_learns_the_repeat(pretrained):
 def test_two_runs_of_one_seed_are_identical(genome, pretrained, tmp_path):
     run_pretraining(genome, tmp_path)
     assert results(tmp_path) == results(pretrained)
+
+
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (4, 2), (5, 1), (8, 3)])
+def test_any_k_and_stride_goes_from_genome_to_predictions(genome, split, tmp_path, k, stride):
+    tokens = {**LANGUAGE_MODEL, "k": k, "stride": stride}
+    result = run_pretraining(genome, tmp_path / "lm", tokens, epochs=1)
+    assert result["bits_per_base"] == pytest.approx(
+        result["loss"] / np.log(2) / min(k, stride), rel=1e-6
+    )
+    run_finetuning(tmp_path / "lm", split, tmp_path / "tuned", language_model=tokens)
+    card = run_classifier(tmp_path / "tuned", split, tmp_path / "set")
+    assert card["vocabulary"] == {"k": k, "stride": stride, "size": 4**k + 1, "pad": 0}
+    assert 0.0 <= card["metrics"]["validation_auroc"] <= 1.0
 
 
 @pytest.mark.parametrize("n", [1, 29, 41])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,20 +48,20 @@ class ContigContent:
     """Half-open runs of N (or another ambiguity) in the source."""
 
 
-class Sink:
+class Sink(ABC):
     """Takes the codes of one contig, piece by piece."""
 
+    @abstractmethod
     def write(self, codes: np.ndarray) -> None:
         """Take the next codes, shape=(length,) uint8; the array is reused afterwards."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, content: ContigContent) -> None:
         """Take the notice that the contig is whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def abandon(self) -> None:
         """Take the notice that the contig will not become whole."""
-        raise NotImplementedError
 
 
 def read_blocks(
