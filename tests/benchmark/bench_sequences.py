@@ -168,7 +168,8 @@ def bench(folder: Path, bases: int, rounds: int) -> None:
     with open(genome, "rb") as plain, gzip.open(packed, "wb", compresslevel=6) as stream:
         while block := plain.read(2**20):
             stream.write(block)
-    total = sum(len(line.strip()) for line in open(genome, "rb") if line[:1] != b">")  # noqa: SIM115
+    with open(genome, "rb") as lines:
+        total = sum(len(line.strip()) for line in lines if line[:1] != b">")
     text = decode(np.random.default_rng(2).integers(0, 4, PEER_BASES, dtype=np.uint8))
     small.write_text(">a\n" + "\n".join(text[i : i + 60] for i in range(0, len(text), 60)) + "\n")
     codes = np.random.default_rng(3).integers(0, 4, bases // 4, dtype=np.uint8)
