@@ -11,14 +11,15 @@ from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.files import load_language_model, save_model
 from dflm.model.language_model import LanguageModel
-from dflm.model.losses import LanguageModelScore, training_loss
+from dflm.model.losses import LanguageModelScore
 from dflm.sequences.splits import leave_out, read_split
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import SequenceBatches
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device
 from dflm.training.history import History
-from dflm.training.optim import adamw, clip_gradients
+from dflm.training.optim import adamw
+from dflm.training.step import LanguageModelStep
 
 log = logging.getLogger(__name__)
 
@@ -118,23 +119,16 @@ class _Finetuning:
         seed: int,
         history: History,
     ) -> None:
-        self.model, self.language_model, self.args = model, language_model, args
+        self.model, self.args = model, args
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.gradients = LanguageModelStep(model, language_model, args, train.device)
         self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
         self.epoch = 0
         self.before: dict = {}
 
     def step(self, tokens: torch.Tensor, progress: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Learn from one batch (B, T + 1); return its summed loss and count."""
-        inputs, targets = tokens[:, :-1], tokens[:, 1:]
-        with autocast(self.train.device, self.args.precision):
-            logits, encoded = self.model(inputs)
-        penalties = self.language_model.ar_alpha, self.language_model.tar_beta
-        loss, summed, count = training_loss(logits, encoded, inputs, targets, *penalties)
-        self.optimizer.zero_grad()
-        loss.backward()
-        clip_gradients(self.parameters, self.args.clip)
+        _, summed, count = self.gradients(tokens[:, :-1], tokens[:, 1:])
         self.args.one_cycle.apply(self.optimizer, progress)
         self.optimizer.step()
         return summed, count

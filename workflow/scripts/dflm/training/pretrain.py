@@ -13,15 +13,16 @@ from dflm.errors import InputError
 from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.files import save_model
-from dflm.model.language_model import LanguageModel, State, detach
-from dflm.model.losses import LanguageModelScore, training_loss
+from dflm.model.language_model import LanguageModel, State
+from dflm.model.losses import LanguageModelScore
 from dflm.sequences.genome import GenomeIndex, corpus_codes
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import BPTTStream
 from dflm.training.checkpoint import Checkpoint, end_on_request, stop_request
 from dflm.training.device import autocast, lower_precision, pick_device
 from dflm.training.history import History
-from dflm.training.optim import NTASGD, adamw, clip_gradients
+from dflm.training.optim import NTASGD, adamw
+from dflm.training.step import LanguageModelStep
 
 log = logging.getLogger(__name__)
 
@@ -137,14 +138,14 @@ class _Pretraining:
         seed: int,
         history: History,
     ) -> None:
-        self.model, self.language_model, self.args = model, language_model, args
+        self.model, self.args = model, args
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.device = train.codes.device
+        self.gradients = LanguageModelStep(model, language_model, args, self.device)
         self.averaged: NTASGD | None = None
         if args.optimizer == "nt-asgd":
             self.averaged = NTASGD(
-                self.parameters, args.learning_rate, args.weight_decay, args.nonmono
+                self.gradients.parameters, args.learning_rate, args.weight_decay, args.nonmono
             )
         else:
             self.adamw = adamw([(model, args.learning_rate)], args.weight_decay, self.device)
@@ -160,14 +161,7 @@ class _Pretraining:
         args, at = self.args, self.at
         scale = length / args.bptt if args.variable_bptt else 1.0
         tokens, targets = self.train.window(start, length)
-        with autocast(self.device, args.precision):
-            logits, encoded = self.model(tokens, at.hidden)
-        penalties = self.language_model.ar_alpha, self.language_model.tar_beta
-        loss, summed, count = training_loss(logits, encoded, tokens, targets, *penalties)
-        for parameter in self.parameters:
-            parameter.grad = None
-        loss.backward()
-        clip_gradients(self.parameters, args.clip)
+        at.hidden, summed, count = self.gradients(tokens, targets, at.hidden)
         if self.averaged is not None:
             self.averaged.step(scale)
         else:
@@ -175,7 +169,6 @@ class _Pretraining:
             for group in self.adamw.param_groups:
                 group["lr"] *= scale
             self.adamw.step()
-        at.hidden = detach(encoded.state)
         at.loss += summed
         at.count += count
         at.done += length
