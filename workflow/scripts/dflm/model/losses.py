@@ -1,6 +1,7 @@
 """The language model's loss and what it is reported as."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -49,7 +50,13 @@ def temporal_penalty(raw: Tensor, beta: float) -> Tensor:
 
 
 def training_loss(
-    logits: Tensor, encoded: Encoded, tokens: Tensor, targets: Tensor, alpha: float, beta: float
+    logits: Tensor,
+    encoded: Encoded,
+    tokens: Tensor,
+    targets: Tensor,
+    alpha: float,
+    beta: float,
+    among: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the loss that a language model learns from: mean cross-entropy, AR and TAR.
 
@@ -61,6 +68,10 @@ def training_loss(
     tokens, targets : Tensor of int64, shape (B, T)
     alpha, beta : float >= 0
         Weights of AR and TAR.
+    among : callable, optional
+        For streams shared out over processes whose gradients are averaged: takes this process's
+        count and B, returns the divisor of its sum and the factor of its penalties by which the
+        average becomes the loss of all streams together.
 
     Returns
     -------
@@ -74,10 +85,11 @@ def training_loss(
     Merity, McCann and Socher, "Revisiting Activation Regularization for Language RNNs", 2017.
     """
     summed, count = next_token_loss(logits, tokens, targets)
+    divisor, factor = among(count, tokens.size(0)) if among else (count.clamp(min=1), 1.0)
     loss = (
-        summed / count.clamp(min=1)
-        + activation_penalty(encoded.dropped, alpha)
-        + temporal_penalty(encoded.raw, beta)
+        summed / divisor
+        + activation_penalty(encoded.dropped, alpha * factor)
+        + temporal_penalty(encoded.raw, beta * factor)
     )
     return loss, summed.detach(), count
 

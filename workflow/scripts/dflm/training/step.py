@@ -7,6 +7,7 @@ from dflm.model.language_model import LanguageModel, State, detach
 from dflm.model.losses import training_loss
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.device import autocast
+from dflm.training.distributed import World
 from dflm.training.optim import clip_gradients
 
 
@@ -23,6 +24,9 @@ class LanguageModelStep:
         Gives the precision of the forward pass and the limit of the gradient's norm.
     device : torch.device
         Where the model and the tokens are.
+    world : World, optional
+        The processes that share out the streams; the gradients are then those of all streams
+        together, the same in every process.
     """
 
     def __init__(
@@ -31,8 +35,11 @@ class LanguageModelStep:
         language_model: LanguageModelArgs,
         args: OptimizerArgs,
         device: torch.device,
+        world: World | None = None,
     ) -> None:
-        self.model, self.args, self.device = model, args, device
+        self.args, self.device = args, device
+        self.model = world.replicate(model) if world else model
+        self.among = world.weigh if world else None
         self.penalties = language_model.ar_alpha, language_model.tar_beta
         self.parameters = [p for p in model.parameters() if p.requires_grad]
 
@@ -52,11 +59,14 @@ class LanguageModelStep:
         state : list of (h, c)
             For the next window; detached.
         summed, count : Tensor, scalar
-            The cross-entropy as a sum over the positions that count, and their number.
+            The cross-entropy as a sum over the positions that count, and their number, of
+            this process's streams.
         """
         with autocast(self.device, self.args.precision):
             logits, encoded = self.model(tokens, state)
-        loss, summed, count = training_loss(logits, encoded, tokens, targets, *self.penalties)
+        loss, summed, count = training_loss(
+            logits, encoded, tokens, targets, *self.penalties, self.among
+        )
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
