@@ -14,13 +14,7 @@ from dflm.errors import InputError
 from dflm.files import sha256_of
 from dflm.sequences import fasta
 from dflm.sequences.fasta import FastaReader, Sink
-from dflm.sequences.genome import (
-    GenomeIndex,
-    corpus_bound,
-    corpus_codes,
-    safe_file_name,
-    shard_genome,
-)
+from dflm.sequences.genome import GenomeIndex, safe_file_name, shard_genome
 from dflm.sequences.kmers import encode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -288,37 +282,6 @@ def test_an_index_that_does_not_fit_its_arrays(tmp_path):
             GenomeIndex.load(tmp_path / "other.json", tmp_path / "contigs")
     with pytest.raises(InputError, match="no contig t9"):
         index.codes("t9")
-
-
-def slow_corpus(sequences: list[str], min_run: int) -> str:
-    """The corpus by its definition."""
-    runs = [run for sequence in sequences for run in sequence.split("N")]
-    return "N".join(run for run in runs if run and len(run) >= min_run)
-
-
-@given(st.lists(st.text("ACN", min_size=1, max_size=30), max_size=5), st.integers(1, 6))
-def test_the_corpus_is_runs_of_bases_with_one_n_between(tmp_path_factory, sequences, min_run):
-    folder = tmp_path_factory.mktemp("genome")
-    sequences = [*sequences, "ACACACACA"]
-    text = "".join(f">t{i}\n{sequence}\n" for i, sequence in enumerate(sequences))
-    index = shard(folder, text + ">v\nGGGGGG\n")
-    expected = encode(slow_corpus(sequences, min_run))
-    np.testing.assert_array_equal(corpus_codes(index, "train", min_run=min_run), expected)
-    out = np.memmap(folder / "out", np.uint8, "w+", shape=(corpus_bound(index, "train"),))
-    into = corpus_codes(index, "train", min_run=min_run, out=out)
-    assert isinstance(into, np.memmap)
-    np.testing.assert_array_equal(into, expected)
-    assert corpus_codes(index, "validation").tolist() == [2] * 6
-
-
-def test_a_corpus_without_bases_and_a_small_output(tmp_path):
-    index = shard(tmp_path, ">t\nACNACNA\n>v\nNNN\n")
-    with pytest.raises(InputError, match="no run of 3 or more bases"):
-        corpus_codes(index, "train", min_run=3)
-    with pytest.raises(InputError, match="validation"):
-        corpus_codes(index, "validation")
-    with pytest.raises(ValueError, match="at least 8 uint8"):
-        corpus_codes(index, "train", out=np.empty(7, dtype=np.uint8))
 
 
 def test_compiled_code_needs_no_folder_to_write_to(tmp_path):

@@ -15,9 +15,8 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.files import atomic_path, read_json, sha256_of, write_json
-from dflm.sequences.compiled import compiled
 from dflm.sequences.fasta import ContigContent, FastaReader, Sink
-from dflm.sequences.kmers import BASES, N
+from dflm.sequences.kmers import BASES
 
 log = logging.getLogger(__name__)
 
@@ -291,77 +290,3 @@ class GenomeIndex:
         """Return a contig's codes, shape=(length,) uint8, mapped from its file, read-only."""
         path = self.contigs_dir / self.entry(name)["file"]
         return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def corpus_bound(index: GenomeIndex, split: str) -> int:
-    """Return a length that the corpus of a split does not exceed."""
-    return sum(index.entry(name)["length"] + 1 for name in index.contigs(split))
-
-
-def corpus_codes(
-    index: GenomeIndex, split: str, *, min_run: int = 1, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Return the stream of codes that a language model reads.
-
-    The contigs of the split in the order of the index. Every run of N becomes one N, and one N
-    stands between two contigs; none stands first or last. So no k-mer crosses a gap or the end
-    of a contig.
-
-    Parameters
-    ----------
-    index : GenomeIndex
-        The genome.
-    split : {"train", "validation"}
-        Which contigs.
-    min_run : int
-        Bases between two N at least; shorter runs hold no k-mer and are left out.
-    out : numpy.ndarray, optional
-        shape=(`corpus_bound`,) or longer, uint8, also a memory map: where to write the stream.
-
-    Returns
-    -------
-    numpy.ndarray
-        shape=(length,) uint8, values 0 to 4; the beginning of `out` if that was given.
-
-    Raises
-    ------
-    InputError
-        If the split holds no run of bases that long.
-    """
-    bound = corpus_bound(index, split)
-    if out is None:
-        out = np.empty(bound, dtype=np.uint8)
-    elif out.ndim != 1 or out.dtype != np.uint8 or out.size < bound:
-        raise ValueError(f"out is to be a vector of at least {bound} uint8")
-    plain = np.asarray(out)
-    length = 0
-    for name in index.contigs(split):
-        length = _collapse(np.asarray(index.codes(name)), min_run, plain, length)
-    if length == 0:
-        raise InputError(
-            f"no run of {min_run} or more bases in the genome's {split} contigs",
-            mend="choose other contigs by genome.include and genome.validation",
-        )
-    return out[:length]
-
-
-@compiled
-def _collapse(codes, min_run, out, length):
-    """Append the runs of bases in `codes` to out[:length], an N before each but the first."""
-    at = 0
-    while at < codes.size:
-        if codes[at] == N:
-            at += 1
-            continue
-        start = length
-        if length > 0:
-            out[length] = N
-            length += 1
-        first = length
-        while at < codes.size and codes[at] != N:
-            out[length] = codes[at]
-            length += 1
-            at += 1
-        if length - first < min_run:
-            length = start
-    return length

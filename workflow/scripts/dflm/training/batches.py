@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from dflm.errors import InputError
+from dflm.sequences.corpus import Corpus
 from dflm.sequences.kmers import PAD, N, encode, reverse_complement
+
+_BLOCK = 2**26  # codes brought to a device at a time
 
 
 def kmer_tokens(codes: Tensor, k: int, stride: int) -> Tensor:
@@ -42,6 +45,29 @@ def kmer_tokens(codes: Tensor, k: int, stride: int) -> Tensor:
     return (ids + 1).masked_fill_(gap, PAD).long()
 
 
+def on_device(corpus: Corpus, device: torch.device) -> Corpus | Tensor:
+    """Return what a stream on `device` reads.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    device : torch.device
+
+    Returns
+    -------
+    Corpus or Tensor of uint8, shape (len(corpus),)
+        On the CPU the corpus itself: its memory maps feed a training many times over. Elsewhere
+        all of its codes, resident on the device; no more than a block of them passes through
+        the host's memory.
+    """
+    if device.type == "cpu":
+        return corpus
+    codes = torch.empty(len(corpus), dtype=torch.uint8, device=device)
+    for i, block in enumerate(corpus.blocks(_BLOCK)):
+        codes[i * _BLOCK : i * _BLOCK + block.size].copy_(torch.from_numpy(block))
+    return codes
+
+
 class BPTTStream:
     """A corpus cut into parallel streams, read window by window.
 
@@ -50,7 +76,7 @@ class BPTTStream:
 
     Parameters
     ----------
-    codes : Tensor of uint8, shape (n,)
+    codes : Tensor of uint8, shape (n,), or Corpus
         The corpus, with one N between pieces that do not belong together.
     k, stride : int
     batch_size : int >= 1
@@ -59,9 +85,12 @@ class BPTTStream:
         Tokens of a window.
     """
 
-    def __init__(self, codes: Tensor, k: int, stride: int, batch_size: int, bptt: int) -> None:
+    def __init__(
+        self, codes: Tensor | Corpus, k: int, stride: int, batch_size: int, bptt: int
+    ) -> None:
         self.codes, self.k, self.stride, self.bptt = codes, k, stride, bptt
-        tokens = (codes.numel() - k) // stride + 1
+        self.device = codes.device if isinstance(codes, Tensor) else torch.device("cpu")
+        tokens = (len(codes) - k) // stride + 1
         self.batch_size = max(1, min(batch_size, (tokens - 1) // bptt))
         self.length = (tokens - 1) // self.batch_size  # tokens of a stream that have a target
         if self.length < 1:
@@ -97,9 +126,12 @@ class BPTTStream:
     def window(self, start: int, length: int) -> tuple[Tensor, Tensor]:
         """Return tokens and targets, each (B, length) int64, from token `start` of each stream."""
         size = length * self.stride + self.k  # bases under length + 1 tokens
-        codes = self.codes.as_strided(
-            (self.batch_size, size), (self.length * self.stride, 1), start * self.stride
-        )
+        first, step = start * self.stride, self.length * self.stride
+        if isinstance(self.codes, Tensor):
+            codes = self.codes.as_strided((self.batch_size, size), (step, 1), first)
+        else:
+            starts = first + step * np.arange(self.batch_size)
+            codes = torch.from_numpy(self.codes.rows(starts, size))
         tokens = kmer_tokens(codes, self.k, self.stride)
         return tokens[:, :-1], tokens[:, 1:]
 

@@ -15,9 +15,10 @@ from dflm.logs import progress
 from dflm.model.files import save_model
 from dflm.model.language_model import LanguageModel, State
 from dflm.model.losses import LanguageModelScore
-from dflm.sequences.genome import GenomeIndex, corpus_codes
+from dflm.sequences.corpus import Corpus
+from dflm.sequences.genome import GenomeIndex
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
-from dflm.training.batches import BPTTStream
+from dflm.training.batches import BPTTStream, on_device
 from dflm.training.checkpoint import Checkpoint, end_on_request, stop_request
 from dflm.training.device import autocast, lower_precision, pick_device
 from dflm.training.history import History
@@ -103,7 +104,7 @@ def validate_stream(model: LanguageModel, stream: BPTTStream, limit: int, precis
         if read >= limit:
             break
         tokens, targets = stream.window(start, length)
-        with autocast(stream.codes.device, precision):
+        with autocast(stream.device, precision):
             logits, encoded = model(tokens, state)
         score.add(logits, tokens, targets)
         state = encoded.state
@@ -140,7 +141,7 @@ class _Pretraining:
     ) -> None:
         self.model, self.args = model, args
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
-        self.device = train.codes.device
+        self.device = train.device
         self.gradients = LanguageModelStep(model, language_model, args, self.device)
         self.averaged: NTASGD | None = None
         if args.optimizer == "nt-asgd":
@@ -279,7 +280,7 @@ def _stream(
     size: PretrainArgs,
     device: torch.device,
 ) -> BPTTStream:
-    codes = torch.from_numpy(corpus_codes(genome, split, min_run=args.k)).to(device)
+    codes = on_device(Corpus(genome, split, min_run=args.k), device)
     stream = BPTTStream(codes, args.k, args.stride, size.batch_size, size.bptt)
     log.info("%s: %d tokens in %d streams", split, len(stream), stream.batch_size)
     return stream
