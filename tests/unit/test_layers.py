@@ -3,11 +3,13 @@
 import pytest
 import torch
 from dflm.model.language_model import AWDLSTM, Architecture, Dropouts
-from dflm.model.layers import EmbeddingDropout, WeightDropLSTM, locked_dropout
+from dflm.model.layers import EmbeddingDropout, WeightDropLSTM, apply_mask, draw_masks
 from dflm.sequences.kmers import PAD
 from torch import nn
 
 NONE = Dropouts(output=0.0, hidden=0.0, input=0.0, embedding=0.0, weight=0.0)
+ALL = Dropouts(output=0.4, hidden=0.3, input=0.2, embedding=0.1, weight=0.5)
+SMALL = Architecture(k=2, stride=1, embedding=6, hidden=9, layers=3)
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +27,16 @@ def reference_lstm(layer: WeightDropLSTM) -> nn.LSTM:
     return reference
 
 
+def draw(shape, p, like=None):
+    return draw_masks([(shape, p)], torch.empty(0) if like is None else like, together=False)[0]
+
+
 def zero_state(layer: WeightDropLSTM, batch: int, dtype=torch.float32):
     return tuple(torch.zeros(1, batch, layer.hidden_size, dtype=dtype) for _ in range(2))
 
 
 def test_without_dropout_the_layer_is_torchs_lstm_forward_and_backward():
-    layer = WeightDropLSTM(5, 7, p=0.0)
+    layer = WeightDropLSTM(5, 7)
     reference = reference_lstm(layer)
     x = torch.randn(11, 3, 5)
     ours, (h, c) = layer(x, zero_state(layer, 3))
@@ -45,79 +51,97 @@ def test_without_dropout_the_layer_is_torchs_lstm_forward_and_backward():
 
 
 def test_gradients_of_a_weight_dropped_layer_are_right_in_float64():
-    layer = WeightDropLSTM(3, 4, p=0.4).double()
+    layer = WeightDropLSTM(3, 4).double()
     x = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
     state = zero_state(layer, 2, torch.float64)
+    mask = draw((16, 4), 0.4, like=x)
 
     def run(x, *parameters):
-        torch.manual_seed(3)  # the same mask at every evaluation
-        return layer(x, state)[0]
+        return layer(x, state, mask)[0]
 
     assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
 
 
 def test_weight_dropout_masks_recurrent_weights_only_and_never_the_parameter():
-    layer = WeightDropLSTM(4, 6, p=0.5)
+    layer = WeightDropLSTM(4, 6)
     before = {name: value.clone() for name, value in layer.state_dict().items()}
-    layer.train()
-    output, _ = layer(torch.randn(3, 2, 4), zero_state(layer, 2))
+    x, mask = torch.randn(3, 2, 4), draw((24, 6), 0.5)
+    output, _ = layer(x, zero_state(layer, 2), mask)
     output.sum().backward()
     for name, value in layer.state_dict().items():
         assert torch.equal(value, before[name])
-    dropped = (layer.weight_hh.grad == 0).float().mean()
-    assert 0.2 < dropped < 0.8  # a dropped weight gets no gradient
+    assert 0.2 < (mask == 0).float().mean() < 0.8
+    assert (layer.weight_hh.grad[mask == 0] == 0).all()  # a dropped weight gets no gradient
+    assert (layer.weight_hh.grad[mask != 0] != 0).all()
     assert (layer.weight_ih.grad != 0).all()
-    # train -> eval -> train leaves the layer deterministic in evaluation
-    layer.eval()
-    x = torch.randn(3, 2, 4)
-    a, _ = layer(x, zero_state(layer, 2))
-    layer.train()
-    layer(x, zero_state(layer, 2))
-    layer.eval()
-    b, _ = layer(x, zero_state(layer, 2))
-    assert torch.equal(a, b)
 
 
-def test_the_recurrent_mask_is_the_same_for_all_time_steps():
-    # With w_hh dropped wholly or not at all per draw, one long pass equals a step-by-step
-    # pass under the same draw only if the mask does not change within a call.
-    layer = WeightDropLSTM(3, 5, p=0.5).train()
-    x = torch.randn(6, 2, 3)
-    torch.manual_seed(7)
-    once, _ = layer(x, zero_state(layer, 2))
-    torch.manual_seed(7)
-    mask = nn.functional.dropout(torch.ones_like(layer.weight_hh), 0.5)
+def test_a_masked_layer_is_torchs_lstm_with_masked_recurrent_weights():
+    layer = WeightDropLSTM(3, 5)
+    x, mask = torch.randn(6, 2, 3), draw((20, 5), 0.5)
     reference = reference_lstm(layer)
     with torch.no_grad():
         reference.weight_hh_l0.mul_(mask)
-    torch.testing.assert_close(once, reference(x)[0])
+    torch.testing.assert_close(layer(x, zero_state(layer, 2), mask)[0], reference(x)[0])
 
 
-def test_locked_dropout_is_constant_over_time_and_scaled():
+def test_a_mask_over_features_is_constant_over_time():
     x = torch.ones(9, 50, 40)
-    y = locked_dropout(x, 0.25, training=True)
+    y = apply_mask(x, draw((1, 50, 40), 0.25))
     assert torch.equal(y, y[:1].expand_as(y))
-    assert y.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
-    assert y.mean() == pytest.approx(1.0, abs=0.05)
-    assert locked_dropout(x, 0.25, training=False) is x
-    assert locked_dropout(x, 0.0, training=True) is x
+    assert apply_mask(x, None) is x
+    assert apply_mask(x.bfloat16(), draw((1, 50, 40), 0.25)).dtype == torch.bfloat16
 
 
-def test_embedding_dropout_drops_whole_rows_and_scales_the_rest():
-    table = EmbeddingDropout(200, 8, p=0.3).train()
+@pytest.mark.parametrize("together", [False, True])
+def test_masks_have_their_probability_and_scale(together):
+    shapes = [((40, 50), 0.25), ((3,), 0.0), ((1, 60, 30), 0.25), ((2000, 1), 0.5)]
+    masks = draw_masks(shapes, torch.empty(0), together)
+    assert masks[1] is None
+    for mask, (shape, p) in zip(masks[:1] + masks[2:], shapes[:1] + shapes[2:], strict=True):
+        assert mask.shape == shape
+        assert mask.unique().tolist() == pytest.approx([0.0, 1 / (1 - p)])
+        assert mask.mean() == pytest.approx(1.0, abs=0.1)
+    assert not torch.equal(masks[0].flatten()[:1800], masks[2].flatten())
+
+
+def test_a_mask_over_the_embedding_drops_whole_rows():
+    table = EmbeddingDropout(200, 8)
     tokens = torch.arange(200)
-    rows = table(tokens)
-    ratio = rows[1:] / table.weight[1:]
-    per_row = ratio.nan_to_num(0.0)
-    assert torch.allclose(per_row, per_row[:, :1].expand_as(per_row))
-    assert 0.5 < (per_row[:, 0] != 0).float().mean() < 0.9
-    assert torch.allclose(per_row[per_row != 0], torch.tensor(1 / 0.7))
-    assert torch.equal(table.eval()(tokens), table.weight)
+    mask = draw((200, 1), 0.3)
+    torch.testing.assert_close(table(tokens, mask), table.weight * mask)
+    assert torch.equal(table(tokens), table.weight)
     assert (table.weight[PAD] == 0).all()
 
 
+def test_a_windows_masks_fall_where_they_should():
+    encoder = AWDLSTM(SMALL, ALL)
+    masks = encoder.draw_masks(4)
+    assert masks.embedding.shape == (17, 1)
+    assert masks.input.shape == (1, 4, 6)
+    assert [m.shape for m in masks.weights] == [(36, 9), (36, 9), (24, 6)]
+    assert [m.shape for m in masks.outputs] == [(1, 4, 9), (1, 4, 9), (1, 4, 6)]
+    scales = [masks.embedding, masks.input, masks.weights[1], masks.outputs[0], masks.outputs[2]]
+    for mask, p in zip(scales, (0.1, 0.2, 0.5, 0.3, 0.4), strict=True):
+        assert float(mask.max()) == pytest.approx(1 / (1 - p))
+    assert encoder.eval().draw_masks(4) == (None, None, [None] * 3, [None] * 3)
+
+
+def test_training_draws_a_windows_masks_and_evaluation_drops_nothing():
+    encoder, tokens = AWDLSTM(SMALL, ALL), torch.randint(1, 17, (4, 12))
+    torch.manual_seed(5)
+    drawn = encoder(tokens).dropped
+    torch.manual_seed(5)
+    given = encoder(tokens, masks=encoder.draw_masks(4)).dropped
+    assert torch.equal(drawn, given)
+    assert not torch.equal(drawn, encoder(tokens).dropped)
+    plain = AWDLSTM(SMALL, NONE)
+    plain.load_state_dict(encoder.state_dict())
+    assert torch.equal(encoder.eval()(tokens).dropped, plain(tokens).dropped)
+
+
 def test_windows_with_carried_state_equal_one_long_pass():
-    encoder = AWDLSTM(Architecture(k=2, stride=1, embedding=6, hidden=9, layers=3), NONE)
+    encoder = AWDLSTM(SMALL, NONE)
     tokens = torch.randint(1, 17, (4, 30))
     whole = encoder(tokens)
     state, parts = None, []

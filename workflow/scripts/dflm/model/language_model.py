@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dflm.errors import InputError
-from dflm.model.layers import EmbeddingDropout, WeightDropLSTM, locked_dropout
+from dflm.model.layers import EmbeddingDropout, WeightDropLSTM, apply_mask, draw_masks
 from dflm.sequences.kmers import PAD, vocab_size
 
 State = list[tuple[Tensor, Tensor]]
@@ -89,6 +89,20 @@ class Dropouts:
         return Dropouts(**{name: p * factor for name, p in vars(self).items()})
 
 
+class Masks(NamedTuple):
+    """The dropout masks of a window, each scaled by 1 / (1 - p); None where nothing is dropped.
+
+    `embedding`, (V, 1), falls on the rows of the table; `input`, (1, B, embedding), on the
+    embedded tokens; `weights`, one (4 H, H) a layer, on the recurrent weights; `outputs`, one
+    (1, B, H) a layer, on the layers' outputs.
+    """
+
+    embedding: Tensor | None
+    input: Tensor | None
+    weights: list[Tensor | None]
+    outputs: list[Tensor | None]
+
+
 class Encoded(NamedTuple):
     """What an encoder makes of a window of tokens; batch first.
 
@@ -119,12 +133,8 @@ class AWDLSTM(nn.Module):
         super().__init__()
         self.architecture, self.dropouts = architecture, dropouts
         widths = architecture.widths
-        self.embedding = EmbeddingDropout(
-            architecture.vocabulary, architecture.embedding, dropouts.embedding
-        )
-        self.layers = nn.ModuleList(
-            WeightDropLSTM(n_in, n_out, dropouts.weight) for n_in, n_out in pairwise(widths)
-        )
+        self.embedding = EmbeddingDropout(architecture.vocabulary, architecture.embedding)
+        self.layers = nn.ModuleList(WeightDropLSTM(n_in, n_out) for n_in, n_out in pairwise(widths))
 
     def initial_state(self, batch_size: int) -> State:
         """Return a zero state for `batch_size` sequences."""
@@ -137,7 +147,22 @@ class AWDLSTM(nn.Module):
             for layer in self.layers
         ]
 
-    def forward(self, tokens: Tensor, state: State | None = None) -> Encoded:
+    def draw_masks(self, batch_size: int) -> Masks:
+        """Draw the masks of a window of `batch_size` sequences; none in evaluation mode."""
+        p, table = self.dropouts, self.embedding.weight
+        shapes = [((table.size(0), 1), p.embedding), ((1, batch_size, table.size(1)), p.input)]
+        for layer in self.layers:
+            shapes.append((tuple(layer.weight_hh.shape), p.weight))
+            shapes.append(((1, batch_size, layer.hidden_size), p.hidden))
+        shapes[-1] = (shapes[-1][0], p.output)
+        if not self.training:
+            shapes = [(shape, 0.0) for shape, _ in shapes]
+        masks = draw_masks(shapes, table, together=table.is_cuda)
+        return Masks(masks[0], masks[1], masks[2::2], masks[3::2])
+
+    def forward(
+        self, tokens: Tensor, state: State | None = None, masks: Masks | None = None
+    ) -> Encoded:
         """Encode a window.
 
         Parameters
@@ -145,6 +170,8 @@ class AWDLSTM(nn.Module):
         tokens : Tensor of int64, shape (B, T)
         state : list of (h, c), optional
             The state that the window before left; zero when not given.
+        masks : Masks, optional
+            What to drop; drawn here when not given.
 
         Returns
         -------
@@ -152,14 +179,17 @@ class AWDLSTM(nn.Module):
         """
         if state is None:
             state = self.initial_state(tokens.size(0))
-        p = self.dropouts
-        x = locked_dropout(self.embedding(tokens.t()), p.input, self.training)  # (T, B, E)
+        if masks is None:
+            masks = self.draw_masks(tokens.size(0))
+        embedded = self.embedding(tokens.t(), masks.embedding)
+        x = apply_mask(embedded, masks.input)  # (T, B, E)
         after: State = []
-        last = len(self.layers) - 1
-        for i, layer in enumerate(self.layers):
-            raw, new = layer(x, state[i])
+        for layer, before, weights, output in zip(
+            self.layers, state, masks.weights, masks.outputs, strict=True
+        ):
+            raw, new = layer(x, before, weights)
             after.append(new)
-            x = locked_dropout(raw, p.output if i == last else p.hidden, self.training)
+            x = apply_mask(raw, output)
         return Encoded(raw.transpose(0, 1), x.transpose(0, 1), after)
 
 
