@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.evaluation.metrics import (
-    bootstrap_mean,
     classification_metrics,
     evaluate,
     read_predictions,
@@ -75,19 +74,6 @@ def test_threshold_moves_only_the_thresholded():
 def test_what_is_no_prediction_is_refused(labels, scores, message):
     with pytest.raises(InputError, match=message):
         classification_metrics(labels, scores)
-
-
-def test_bootstrap_interval_holds_the_mean_and_shrinks_with_the_number_of_sets():
-    rng = np.random.default_rng(0)
-    widths = []
-    for number in (10, 40, 160):
-        values = rng.normal(0.9, 0.05, size=number)
-        low, high = bootstrap_mean(values, 2000, seed=1)
-        assert low < values.mean() < high
-        widths.append((high - low) / values.std())
-    assert widths == pytest.approx([2 * 1.96 / np.sqrt(n) for n in (10, 40, 160)], rel=0.12)
-    assert bootstrap_mean([0.7], 100, seed=1) == pytest.approx((0.7, 0.7))
-    assert bootstrap_mean([0.1, 0.9], 100, 3) == bootstrap_mean([0.1, 0.9], 100, 3)
 
 
 # ---- one set, from files to record ----------------------------------------------------------

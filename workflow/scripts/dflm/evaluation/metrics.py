@@ -78,32 +78,6 @@ def classification_metrics(
     }
 
 
-def bootstrap_mean(
-    values: Sequence[float], resamples: int, seed: int, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean (Efron 1979).
-
-    Parameters
-    ----------
-    values : sequence of float
-        One a set; at least one.
-    resamples : int
-        Draws with replacement, at least 1.
-    seed : int
-    level : float
-        Coverage, between 0 and 1.
-
-    Returns
-    -------
-    low, high : float
-    """
-    values = np.asarray(values, dtype=float)
-    rng = np.random.default_rng(seed)
-    means = [rng.choice(values, size=len(values)).mean() for _ in range(resamples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def read_predictions(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read a predictions table.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.evaluation.metrics import bootstrap_mean
 from dflm.evaluation.plots import plot_summary
+from dflm.evaluation.statistics import bootstrap_mean
 from dflm.evaluation.summary_html import html_page
 from dflm.files import atomic_path, read_json
 from dflm.logs import last_error
