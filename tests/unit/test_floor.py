@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 from dflm.errors import InputError
-from dflm.evaluation.floor import check_floor, dinucleotide_counts, dinucleotide_floor, floor_within
+from dflm.evaluation.floor import (
+    check_floor,
+    dinucleotide_counts,
+    dinucleotide_floor,
+    floor_within,
+    logistic_regression,
+)
 from dflm.sequences.shuffle import dinucleotide_shuffle
 from dflm.sequences.splits import read_split, split_dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 LETTERS = np.array(list("ACGT"))
 
@@ -53,6 +60,17 @@ def test_counts_are_those_of_a_plain_loop(sequences):
         for sequence in sequences
     ]
     assert dinucleotide_counts(sequences).tolist() == expected
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 20.0])
+def test_the_regression_is_scikit_learns(scale):
+    """Also where the labels can be told without an error, and where a column is a copy."""
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(300, 5))
+    rows[:, 4] = rows[:, 0]
+    labels = (scale * rows[:, 0] - rows[:, 1] + rng.normal(size=300) > 1).astype(int)
+    expected = LogisticRegression(tol=1e-10, max_iter=10_000).fit(rows, labels).coef_[0]
+    np.testing.assert_allclose(logistic_regression(rows, labels), expected, atol=1e-4)
 
 
 def test_exact_shuffles_give_exactly_one_half():

@@ -1,6 +1,9 @@
 """Schedules, discriminative rates and NT-ASGD."""
 
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ from dflm.errors import InputError
 from dflm.training.optim import NTASGD, OneCycle, adamw, clip_gradients, discriminative_rates
 from torch import nn
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 CYCLE = OneCycle((0.8, 0.7), 0.3, 25.0, 2.5e5)
 
 
@@ -33,6 +37,32 @@ def test_discriminative_rates_of_eight_groups_are_dflms():
     assert rates[0] == pytest.approx(0.01 / 2.6**4)
     assert [b / a for a, b in pairwise(rates)] == pytest.approx([2.6 ** (4 / 7)] * 7)
     assert discriminative_rates(0.01, 50.0, 1) == [0.01]
+
+
+def test_adamw_is_torchs_and_leaves_the_compiler_alone():
+    """In a process of its own, since one that has imported the compiler cannot tell."""
+    code = """
+import sys, torch
+from dflm.training.optim import adamw
+def train(optimizer_of):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 3)
+    optimizer = optimizer_of(model)
+    for batch in torch.randn(7, 5, 4):
+        optimizer.zero_grad()
+        model(batch).square().mean().backward()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+found = train(lambda model: adamw([(model, 0.1)], 0.3, torch.device("cpu")))
+assert "torch._dynamo" not in sys.modules
+expected = train(lambda model: torch.optim.AdamW([
+    {"params": [model.weight], "weight_decay": 0.3}, {"params": [model.bias], "weight_decay": 0.0}
+], lr=0.1, betas=(0.9, 0.99)))
+assert "torch._dynamo" in sys.modules
+assert torch.equal(found, expected)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=True)
 
 
 def test_frozen_parameters_stay_and_vectors_are_not_decayed():

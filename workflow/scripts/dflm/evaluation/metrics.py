@@ -5,18 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    confusion_matrix,
-    matthews_corrcoef,
-    roc_auc_score,
-)
 
 from dflm.errors import InputError
 from dflm.evaluation.floor import check_floor, dinucleotide_floor, floor_within
 from dflm.evaluation.plots import plot_precision_recall, plot_roc
 from dflm.files import read_json, write_json
+from dflm.scores import auroc, average_precision
 from dflm.sequences.splits import read_split
 
 COLUMNS = ("name", "label", "probability")
@@ -63,18 +57,19 @@ def classification_metrics(
         found = ", ".join(map(str, sorted(set(labels.tolist())))) or "none"
         raise InputError(f"metrics need both labels, 0 and 1; found: {found}")
     called = scores >= threshold
-    (tn, fp), (fn, tp) = confusion_matrix(labels, called).tolist()
+    tn, fp, fn, tp = np.bincount(2 * labels + called, minlength=4).tolist()
+    marginals = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     return {
-        "auroc": float(roc_auc_score(labels, scores)),
-        "auprc": float(average_precision_score(labels, scores)),
+        "auroc": auroc(labels, scores),
+        "auprc": average_precision(labels, scores),
         "accuracy": (tp + tn) / (tp + tn + fp + fn),
         "precision": tp / (tp + fp) if tp + fp else 0.0,
         "recall": tp / (tp + fn),
         "specificity": tn / (tn + fp),
-        "mcc": float(matthews_corrcoef(labels, called)),
+        "mcc": (tp * tn - fp * fn) / marginals**0.5 if marginals else 0.0,
         "fpr": fp / (tn + fp),
         "fnr": fn / (tp + fn),
-        "brier": float(brier_score_loss(labels, scores)),
+        "brier": float(np.mean((scores - labels) ** 2)),
     }
 
 
@@ -178,8 +173,8 @@ def evaluate(
     except InputError as error:
         raise InputError(error.what, predictions) from None
     _, train_sequences, train_labels = read_split(train)
-    floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels, seed)
-    within = floor_within(test_sequences, test_labels, seed)
+    floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels)
+    within = floor_within(test_sequences, test_labels)
     check_floor(floor, args["floor_tolerance"], dataset, "training file to test file")
     check_floor(within, args["floor_tolerance"], dataset, "within the test file")
     model, language_model = read_json(card), read_json(lm_metrics)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from dflm.errors import InputError
 from dflm.files import atomic_path
+from dflm.scores import auroc, average_precision, precision_recall_curve, roc_curve
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#22262B"
 BAND = "#EEF1F4"
@@ -68,11 +69,8 @@ def plot_roc(
         SVG to write.
     title : str
     """
-    # Here, as it takes longer to import than a learning curve to draw.
-    from sklearn.metrics import roc_auc_score, roc_curve
-
-    fpr, tpr, _ = roc_curve(labels, probabilities)
-    area = roc_auc_score(labels, probabilities)
+    fpr, tpr = roc_curve(labels, probabilities)
+    area = auroc(labels, probabilities)
     with matplotlib.rc_context(STYLE):
         figure, axes = _square(title)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
@@ -91,10 +89,8 @@ def plot_precision_recall(
 
     Parameters are those of `plot_roc`.
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
-    precision, recall, _ = precision_recall_curve(labels, probabilities)
-    area = average_precision_score(labels, probabilities)
+    precision, recall = precision_recall_curve(labels, probabilities)
+    area = average_precision(labels, probabilities)
     prevalence = float(np.mean(labels))
     with matplotlib.rc_context(STYLE):
         figure, axes = _square(title)

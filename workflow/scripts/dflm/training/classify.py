@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 
 from dflm.errors import InputError
 from dflm.files import sha256_of
@@ -14,6 +13,7 @@ from dflm.logs import progress
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
 from dflm.model.language_model import Dropouts
+from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import SequenceBatches
@@ -171,7 +171,7 @@ class _Classification:
             "epoch": self.epoch,
             "train_loss": train_loss,
             "loss": float(-np.log(chosen).mean()),
-            "auroc": float(roc_auc_score(labels, probabilities)),
+            "auroc": auroc(labels, probabilities),
             "accuracy": float(((probabilities >= 0.5) == (labels == 1)).mean()),
             "learning_rate": self.stages[self.stage].learning_rate,
         }

@@ -1,5 +1,6 @@
 """Optimisers and schedules: parameter groups, one-cycle, discriminative rates, NT-ASGD."""
 
+import inspect
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,9 +89,24 @@ def discriminative_rates(peak: float, lr_range: float, groups: int) -> list[floa
     return [peak * lr_range ** (i / (groups - 1) - 1.0) for i in range(groups)]
 
 
+class AdamW(torch.optim.AdamW):
+    """torch's AdamW without the import of torch's compiler.
+
+    The methods of torch's optimisers import the compiler at their first call, to tell it to
+    keep out of them, which takes as long as the import of torch itself. Nothing here is
+    compiled, so they come without that.
+    """
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+
+
 def adamw(
     modules: Iterable[tuple[nn.Module, float]], weight_decay: float, device: torch.device
-) -> torch.optim.AdamW:
+) -> AdamW:
     """Return an AdamW over the trainable parameters of `modules`, each with its peak rate.
 
     Vectors (biases, batch norm) are not decayed. The second beta is fastai's 0.99.
@@ -106,7 +122,7 @@ def adamw(
                 groups.append(
                     {"params": parameters, "lr": rate, "peak_lr": rate, "weight_decay": decay}
                 )
-    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=device.type == "cuda")
+    return AdamW(groups, betas=(0.9, 0.99), fused=device.type == "cuda")
 
 
 def clip_gradients(parameters: list[nn.Parameter], limit: float | None) -> None:
