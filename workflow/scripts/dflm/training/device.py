@@ -52,5 +52,14 @@ def lower_precision(device: torch.device, precision: str) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """Return the context in which forward passes run; weights and losses stay float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=lower_precision(device, precision))
+    """Return the context in which forward passes run; weights and losses stay float32.
+
+    Casts are not cached: each weight is cast once a pass anyway, and a copy that outlived a pass
+    would be missing from a recorded one.
+    """
+    return torch.autocast(
+        device.type,
+        torch.bfloat16,
+        enabled=lower_precision(device, precision),
+        cache_enabled=False,
+    )
