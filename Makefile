@@ -11,6 +11,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-bench
+PEERS_STAMP := $(PEERS)/.installed
 SNAKEMAKE := $(BIN)/snakemake
 SNAKEFILES := workflow/Snakefile workflow/rules
 DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfile config/demo.yaml
@@ -25,7 +27,7 @@ help:
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make format   bring the sources into the form that lint asks for"
 	@echo "make bench    run the benchmarks of tests/benchmark"
-	@echo "make clean    remove the demo, caches and $(VENV)"
+	@echo "make clean    remove the demo, caches, $(VENV) and $(PEERS)"
 	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all"
 
 setup: $(STAMP)
@@ -73,9 +75,17 @@ format: $(STAMP)
 	@"$(BIN)/ruff" format .
 	@"$(BIN)/snakefmt" $(SNAKEFILES)
 
-bench: $(STAMP)
-	@for script in tests/benchmark/*.py; do \
+# The benchmark's peers, fastai above all, stay out of the environment that does the work. Where
+# they cannot be had, the benchmark says so and goes on.
+$(PEERS_STAMP): tests/benchmark/peers.txt constraints.txt | $(STAMP)
+	@echo "setting up $(PEERS), once"
+	@"$(BIN)/python" -m venv "$(PEERS)"
+	@"$(PEERS)/bin/python" -m pip install -q -c constraints.txt -r tests/benchmark/peers.txt \
+		&& touch "$@" || { rm -rf "$(PEERS)"; echo "the peers cannot be installed: going on without"; }
+
+bench: $(STAMP) $(PEERS_STAMP)
+	@for script in tests/benchmark/bench_*.py; do \
 		echo "== $$script"; PYTHONPATH=workflow/scripts "$(BIN)/python" "$$script"; done
 
 clean:
-	rm -rf demo "$(VENV)" .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo "$(VENV)" "$(PEERS)" .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,366 @@
+"""How fast a language model trains and predicts, beside fastai's AWD-LSTM and a plain LSTM.
+
+Run with ``make bench``, or ``PYTHONPATH=workflow/scripts python tests/benchmark/bench_training.py``
+where ``.venv-bench`` holds the peers (tests/benchmark/peers.txt). All sides take turns within a
+round, one at a time, on windows that are in memory already; a training step is forward pass, loss
+with AR and TAR, backward pass, clipping and the optimiser's step. The table gives tokens a second
+as the median over the rounds with the lowest and the highest, and ratios of medians. With one
+thread on the CPU a second is one of CPU time, since the machine may be shared. The roof is
+the arithmetic of the LSTM's matrix products at the rate that large square products reach in the
+same rounds, on the same threads, in the same precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1] / "workflow" / "scripts"), str(HERE)]
+
+import torch  # noqa: E402
+from dflm.model.language_model import Architecture, Dropouts, LanguageModel  # noqa: E402
+from dflm.training.arguments import LanguageModelArgs, OptimizerArgs  # noqa: E402
+from dflm.training.device import autocast, lower_precision  # noqa: E402
+from dflm.training.optim import adamw  # noqa: E402
+from dflm.training.step import LanguageModelStep  # noqa: E402
+from peer_plain import Plain  # noqa: E402
+from workload import (  # noqa: E402
+    ALPHA,
+    BETA,
+    CLIP,
+    DECAY,
+    DROPOUTS,
+    K,
+    Pace,
+    flop_per_token,
+    multiply_adds,
+    windows,
+    workload,
+)
+
+BATCH = {("cpu", "small"): (32, 128), ("cpu", "full"): (32,), ("cuda", "small"): (640, 1280)}
+LENGTH = 70
+
+
+class Ours:
+    """Steps of our model, as `pretrain` takes them."""
+
+    def __init__(self, work: dict, seed: int = 1) -> None:
+        torch.manual_seed(seed)
+        device = torch.device(work["device"])
+        architecture = Architecture(K, 1, work["embedding"], work["hidden"], work["layers"])
+        self.model = LanguageModel(architecture, Dropouts(**work["dropouts"])).to(device)
+        self.windows, self.at, self.state = windows(work, 8), 0, None
+        self.precision = "bf16" if work["bf16"] else "fp32"
+        self.device = device
+        rate, decay = work["learning_rate"], work.get("decay", DECAY)
+        self.optimizer = adamw([(self.model, rate)], decay, device)
+        self.step = LanguageModelStep(
+            self.model,
+            LanguageModelArgs(
+                k=K,
+                stride=1,
+                embedding=work["embedding"],
+                hidden=work["hidden"],
+                layers=work["layers"],
+                dropout=work["dropouts"],
+                drop_mult=1.0,
+                ar_alpha=ALPHA,
+                tar_beta=BETA,
+            ),
+            OptimizerArgs(
+                batch_size=work["batch"],
+                weight_decay=decay,
+                clip=CLIP,
+                momentum=[0.8, 0.7],
+                pct_start=0.3,
+                div=25.0,
+                final_div=2.5e5,
+                precision="bf16" if work["bf16"] else "fp32",
+            ),
+            device,
+        )
+
+    def next_window(self):
+        self.at = (self.at + 1) % len(self.windows)
+        return self.windows[self.at]
+
+    def train(self) -> torch.Tensor:
+        """Take a step; the mean cross-entropy of the window as it was before."""
+        self.model.train()
+        window = self.next_window()
+        self.state, summed, count = self.step(window[:, :-1], window[:, 1:], self.state)
+        self.optimizer.step()
+        return summed / count
+
+    @torch.no_grad()
+    def infer(self) -> None:
+        self.model.eval()
+        with autocast(self.device, self.precision):
+            _, encoded = self.model(self.next_window()[:, :-1], self.state)
+        self.state = encoded.state
+
+
+class Peer:
+    """The process of fastai's engines; idle while another side is measured."""
+
+    def __init__(self, python: Path) -> None:
+        self.process = subprocess.Popen(
+            [str(python), str(HERE / "peer_fastai.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.version = self.ask(ask="version", threads=1)
+
+    def ask(self, **request: object):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the peer's process ended with {self.process.wait()}")
+        return json.loads(line)["answer"]
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_peer(folder: Path) -> Peer | None:
+    """Start fastai's process, or say in a line that it is not there."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"no fastai: {folder.name} is missing (`make bench` sets it up where it can)\n")
+        return None
+    try:
+        return Peer(python)
+    except (OSError, RuntimeError) as error:
+        print(f"no fastai: {error}\n")
+        return None
+
+
+def matrix_rate(device: str, bf16: bool, seconds: float) -> float:
+    """FLOP a second of large square matrix products."""
+    n = 8192 if device == "cuda" else 1024
+    a, b = torch.randn(2, n, n, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+    out = torch.empty_like(a)
+    return Pace(lambda: torch.mm(a, b, out=out), 2 * n**3, device).rate(seconds)
+
+
+class Sides:
+    """All sides of a comparison on one workload."""
+
+    def __init__(self, peer: Peer | None, bf16: bool, names: list[str]) -> None:
+        self.peer, self.paces = peer, {}
+        half = [False, True] if bf16 else [False]
+        self.all = [("ours", bf16)]
+        self.all += [(name, b) for name in names for b in half if name == "plain" or peer]
+
+    def rate(self, name: str, bf16: bool, kind: str, work: dict, threads: int, seconds: float):
+        work = {**work, "bf16": bf16}
+        if name in ("learner", "bare"):
+            return self.peer.ask(
+                ask="rate",
+                engine=name,
+                kind=kind,
+                work=work,
+                threads=threads,
+                seconds=seconds,
+                fresh=False,
+            )
+        torch.set_num_threads(threads)
+        key = json.dumps([name, kind, work])
+        if key not in self.paces:
+            engine = {"ours": Ours, "plain": Plain}[name](work)
+            tokens = work["batch"] * work["length"]
+            self.paces[key] = Pace(getattr(engine, kind), tokens, work["device"])
+        return self.paces[key].rate(seconds)
+
+
+LABEL = {
+    "ours": "DFLM",
+    "learner": "fastai 2.8, Learner",
+    "bare": "fastai 2.8's model, torch AdamW",
+    "plain": "torch.nn.LSTM, plain",
+}
+
+
+def shown(values: list[float]) -> str:
+    """A median with its range."""
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+
+
+def compare(peer: Peer | None, work: dict, size: str, threads: int, args, bf16: bool) -> list[str]:
+    """Measure all sides on one workload; rows of a table."""
+    rows = []
+    sides = Sides(peer, bf16, args.peers)
+    for kind in ("train", "infer"):
+        rates: dict[tuple[str, bool], list[float]] = {side: [] for side in sides.all}
+        roof = []
+        for _ in range(args.rounds):
+            torch.set_num_threads(threads)
+            roof.append(matrix_rate(work["device"], bf16, min(args.seconds, 0.5)))
+            for name, half in sides.all:
+                rates[name, half].append(sides.rate(name, half, kind, work, threads, args.seconds))
+        flop = flop_per_token(work, kind == "train")
+        ours = statistics.median(rates["ours", bf16])
+        for (name, half), values in rates.items():
+            rate = statistics.median(values)
+            share = rate * flop / statistics.median(roof)
+            cells = (
+                size,
+                f"{work['batch']} x {work['length']}",
+                threads,
+                kind,
+                LABEL[name],
+                "bf16" if half else "fp32",
+                shown(values),
+                f"{ours / rate:.2f}",
+                f"{share:.0%}",
+            )
+            rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return rows
+
+
+def growth(size: str, threads: int, args, bf16: bool) -> list[str]:
+    """Measure our training step as batch, window and depth grow; rows of a table."""
+    device, batch = args.device, args.batch or (64 if args.device == "cpu" else 640)
+    few = args.quick
+    cases = [("batch", n, {"batch": n}) for n in ((32, 128) if few else (8, 16, 32, 64, 128, 256))]
+    if device == "cuda":
+        cases = [("batch", n, {"batch": n}) for n in (80, 160, 320, 640, 1280, 2560)]
+    cases += [("length", n, {"length": n}) for n in ((35, 140) if few else (10, 35, 70, 140, 280))]
+    cases += [("layers", n, {"layers": n}) for n in ((1, 4) if few else (1, 2, 3, 4, 6))]
+    rates: list[list[float]] = [[] for _ in cases]
+    works = []
+    for _, _, change in cases:
+        base = {"batch": batch, "length": LENGTH, **change}
+        works.append(workload(size, device=device, bf16=bf16, **base))
+    torch.set_num_threads(threads)
+    for _ in range(args.rounds):
+        for work, values in zip(works, rates, strict=True):
+            engine = Ours(work)
+            tokens = work["batch"] * work["length"]
+            values.append(Pace(engine.train, tokens, device).rate(args.seconds))
+    rows = []
+    for (what, n, _), work, values in zip(cases, works, rates, strict=True):
+        shape = f"{work['batch']} x {work['length']}, {work['layers']} layers"
+        each = statistics.median(values) * multiply_adds(work) * 6 / 1e9
+        rows.append(f"| {what} {n} | {shape} | {shown(values)} | {each:,.1f} |")
+    return rows
+
+
+def same_curve(peer: Peer, args) -> list[str]:
+    """Train our model and fastai's from the same weights on the same tokens; lines of text."""
+    lines = []
+    torch.set_num_threads(1)
+    shape = {"batch": 16, "length": 40, "device": "cpu", "bf16": False}
+    steps = args.curve
+    for drops in (False, True):
+        work = {**workload("small", **shape), "learning_rate": 3e-3, "decay": 0.0}
+        # fastai's weight dropout breaks at 0 when the mode changes; this one drops nothing.
+        none = {**dict.fromkeys(DROPOUTS, 0.0), "weight": 1e-12}
+        work["dropouts"] = DROPOUTS if drops else none
+        ours, theirs = [], []
+        for seed in range(1, 4 if drops else 2):
+            engine = Ours(work)
+            engine.windows, engine.at = windows(work, steps), -1
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "weights.pt"
+                torch.save(engine.model.state_dict(), path)
+                theirs.append(
+                    peer.ask(
+                        ask="curve",
+                        work=work,
+                        weights=str(path),
+                        steps=steps,
+                        seed=seed,
+                        threads=1,
+                    )
+                )
+            torch.manual_seed(100 + seed)
+            ours.append([float(engine.train()) for _ in range(steps)])
+        a, b = torch.tensor(ours), torch.tensor(theirs)
+        if drops:
+            a, b = a[:, -20:].mean(1), b[:, -20:].mean(1)
+            lines.append(
+                f"All dropouts on, mean loss of the last 20 of {steps} steps, 3 draws of masks, "
+                f"nats: ours {a.mean():.4f} +- {a.std():.4f}, "
+                f"fastai {b.mean():.4f} +- {b.std():.4f}."
+            )
+        else:
+            lines.append(
+                f"Same weights and tokens, dropouts 0, {steps} steps: loss {a[0, 0]:.4f} -> "
+                f"{a[0, -1]:.4f} nats; largest difference to fastai {(a - b).abs().max():.1e}."
+            )
+    return lines
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--device", default=device, choices=("cpu", "cuda"))
+    parser.add_argument("--size", nargs="+", default=["small", "full"], choices=("small", "full"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a side in a round")
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores}))
+    parser.add_argument("--batch", type=int, help="instead of the usual ones")
+    parser.add_argument("--peers", nargs="*", default=["learner", "bare", "plain"])
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--environment", type=Path, default=HERE.parents[1] / ".venv-bench")
+    parser.add_argument("--curve", type=int, default=100, help="steps of the loss curves; 0: none")
+    parser.add_argument("--no-growth", action="store_true", help="leave the second table out")
+    parser.add_argument("--quick", action="store_true", help="a look: one short round")
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.seconds = 1, 0.3
+    if args.device == "cuda":
+        args.threads = args.threads[:1]
+    return args
+
+
+def main() -> None:
+    args = options()
+    started = time.perf_counter()
+    bf16 = lower_precision(torch.device(args.device), args.precision)
+    name = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
+    print(f"{name}, torch {torch.__version__}, {args.rounds} rounds of {args.seconds} s a side\n")
+    full = workload("full", 1, 1, args.device, bf16)
+    print(f"full size: {flop_per_token(full, True) / 1e6:.1f} MFLOP a token of training\n")
+    peer = start_peer(args.environment) if {"learner", "bare"} & set(args.peers) else None
+    print(
+        "| size | batch | threads | step | side | precision | tokens/s, median (range) "
+        "| DFLM is faster by | of the roof |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for size in args.size:
+        for threads in args.threads:
+            usual = BATCH.get((args.device, size), (640, 1280, 2560))
+            for batch in (args.batch,) if args.batch else usual:
+                work = workload(size, batch, LENGTH, args.device, bf16)
+                print("\n".join(compare(peer, work, size, threads, args, bf16)), flush=True)
+    if not args.no_growth:
+        size = "small" if args.device == "cpu" else "full"
+        threads = args.threads[0]
+        print(f"\nHow cost grows: training, {size} size, {threads} thread(s)\n")
+        print("| varied | batch | tokens/s, median (range) | GFLOP/s |\n|---|---|---|---|")
+        print("\n".join(growth(size, threads, args, bf16)))
+    if args.curve and peer:
+        print("\nThe same loss curve as fastai's Learner (small size, 16 x 40)\n")
+        print("\n".join(f"* {line}" for line in same_curve(peer, args)))
+    if peer:
+        peer.close()
+    print(f"\n{time.perf_counter() - started:.0f} s in all")
+
+
+if __name__ == "__main__":
+    main()
