@@ -14,7 +14,7 @@ from dflm.errors import InputError
 ERROR_PREFIX = "ERROR "
 
 
-def setup_logging(log_path: str | os.PathLike | None = None) -> None:
+def setup_logging(log_path: str | os.PathLike | None = None, append: bool = False) -> None:
     """Send log records to a file, and to stderr when that is a terminal or the only place.
 
     Also makes an uncaught exception end the log with one line ``ERROR reason``; an InputError
@@ -23,12 +23,17 @@ def setup_logging(log_path: str | os.PathLike | None = None) -> None:
     Parameters
     ----------
     log_path : path-like, optional
-        The log file; written anew, each line at once. Missing parent folders are made.
+        The log file; each line is written at once. Missing parent folders are made.
+    append : bool
+        Go on with the file, which another process of the job has begun, instead of writing it
+        anew.
     """
     handlers: list[logging.Handler] = []
     if log_path is not None:
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_path, mode="w", encoding="utf-8"))
+        handlers.append(
+            logging.FileHandler(log_path, mode="a" if append else "w", encoding="utf-8")
+        )
     if log_path is None or sys.stderr.isatty():
         handlers.append(logging.StreamHandler(sys.stderr))
     logging.basicConfig(

@@ -5,6 +5,7 @@ of other inputs is never resumed: the log says so and the training starts afresh
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import pickle
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
+from dflm.training.distributed import ALONE, World, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -26,20 +29,28 @@ class Checkpoint:
         Not a declared output: Snakemake would delete it before a rerun.
     fingerprint : dict
         Plain values: arguments, seed and checksums of the inputs.
+    world : World, optional
+        The processes that train together and call each method together; rank 0 reads and
+        writes the file.
     """
 
-    def __init__(self, path: Path, fingerprint: dict) -> None:
-        self.path, self.fingerprint = Path(path), fingerprint
+    def __init__(self, path: Path, fingerprint: dict, world: World = ALONE) -> None:
+        self.path, self.fingerprint, self.world = Path(path), fingerprint, world
 
     def save(self, state: dict) -> None:
-        """Write `state` and the random number generators, whole or not at all."""
+        """Write `state` of rank 0 and all random number generators, whole or not at all."""
+        generators = self.world.gather(_rng_state())
+        if self.world.leads:
+            self._write({"fingerprint": self.fingerprint, "rng": generators, "state": state})
+        # No process may end, and so have the others ended, before the file stands.
+        self.world.barrier()
+
+    def _write(self, content: dict) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         try:
             with partial.open("wb") as file:
-                torch.save(
-                    {"fingerprint": self.fingerprint, "rng": _rng_state(), "state": state}, file
-                )
+                torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, self.path)
@@ -47,7 +58,29 @@ class Checkpoint:
             partial.unlink(missing_ok=True)
 
     def load(self) -> dict | None:
-        """Return the saved state and set the random number generators, or None to start afresh."""
+        """Return the saved state and set the random number generators, or None to start afresh.
+
+        Each process gets its own generators back when there are as many as wrote them; otherwise
+        they begin anew, in a way that depends on those saved and on the rank alone.
+        """
+        content = self.world.broadcast(self._read() if self.world.leads else None)
+        if content is None:
+            return None
+        generators, size = content["rng"], self.world.size
+        if len(generators) == size:
+            _set_rng_state(generators[self.world.rank])
+            log.info("resuming from %s", self.path)
+        else:
+            # Of the saved state, so that it depends on the seed and on how far the training was.
+            drawn = hashlib.sha256(generators[0]["cpu"].numpy()).hexdigest()
+            torch.manual_seed(seed_of(drawn, self.world.rank))
+            log.info(
+                "resuming from %s, written by %d processes, with %d: other random numbers follow",
+                *(self.path, len(generators), size),
+            )
+        return content["state"]
+
+    def _read(self) -> dict | None:
         for stale in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             stale.unlink(missing_ok=True)
         if not self.path.exists():
@@ -55,17 +88,17 @@ class Checkpoint:
         try:
             # weights_only: a checkpoint is data and must not be able to run code.
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-            fingerprint, rng, state = content["fingerprint"], content["rng"], content["state"]
+            content = {name: content[name] for name in ("fingerprint", "rng", "state")}
+            if not isinstance(content["rng"], list):
+                raise TypeError("of another version")
         except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError) as e:
             reason = str(e).partition("\n")[0]
             log.warning("%s cannot be read (%s): starting afresh", self.path, reason)
             return None
-        if fingerprint != self.fingerprint:
+        if content["fingerprint"] != self.fingerprint:
             log.warning("%s is of other arguments or inputs: starting afresh", self.path)
             return None
-        _set_rng_state(rng)
-        log.info("resuming from %s", self.path)
-        return state
+        return content
 
     def remove(self) -> None:
         """Delete the file once the result stands, so that a forced rerun trains anew."""
