@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dflm.errors import InputError
 from dflm.model.layers import EmbeddingDropout, WeightDropLSTM, apply_mask, draw_masks
+from dflm.model.wavefront import Wavefront
 from dflm.sequences.kmers import PAD, vocab_size
 
 State = list[tuple[Tensor, Tensor]]
@@ -161,7 +162,11 @@ class AWDLSTM(nn.Module):
         return Masks(masks[0], masks[1], masks[2::2], masks[3::2])
 
     def forward(
-        self, tokens: Tensor, state: State | None = None, masks: Masks | None = None
+        self,
+        tokens: Tensor,
+        state: State | None = None,
+        masks: Masks | None = None,
+        wavefront: Wavefront | None = None,
     ) -> Encoded:
         """Encode a window.
 
@@ -172,6 +177,8 @@ class AWDLSTM(nn.Module):
             The state that the window before left; zero when not given.
         masks : Masks, optional
             What to drop; drawn here when not given.
+        wavefront : Wavefront, optional
+            Runs the layers in chunks of time.
 
         Returns
         -------
@@ -183,7 +190,11 @@ class AWDLSTM(nn.Module):
             masks = self.draw_masks(tokens.size(0))
         embedded = self.embedding(tokens.t(), masks.embedding)
         x = apply_mask(embedded, masks.input)  # (T, B, E)
-        after: State = []
+        if wavefront is not None:
+            raw, after = wavefront(self.layers, x, state, masks.outputs[:-1], masks.weights)
+            x = apply_mask(raw, masks.outputs[-1])
+            return Encoded(raw.transpose(0, 1), x.transpose(0, 1), after)
+        after = []
         for layer, before, weights, output in zip(
             self.layers, state, masks.weights, masks.outputs, strict=True
         ):
@@ -225,9 +236,18 @@ class LanguageModel(nn.Module):
         self.encoder = AWDLSTM(architecture, dropouts)
         self.decoder = LinearDecoder(architecture.vocabulary)
 
-    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, Encoded]:
-        """Return logits (B, T, V) of the token after each of `tokens` (B, T), and the encoding."""
-        encoded = self.encoder(tokens, state)
+    def forward(
+        self,
+        tokens: Tensor,
+        state: State | None = None,
+        masks: Masks | None = None,
+        wavefront: Wavefront | None = None,
+    ) -> tuple[Tensor, Encoded]:
+        """Return logits (B, T, V) of the token after each of `tokens` (B, T), and the encoding.
+
+        The parameters are those of the encoder.
+        """
+        encoded = self.encoder(tokens, state, masks, wavefront)
         return self.decoder(encoded.dropped, self.encoder.embedding.weight), encoded
 
 

@@ -7,6 +7,9 @@ import torch
 
 log = logging.getLogger(__name__)
 
+# Rows that fill 95 % of a big GPU's 132 multiprocessors, and a bound on their memory.
+FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
+
 
 def pick_device(gpu: int, threads: int) -> torch.device:
     """Return the device of a job and set its CPU threads.
@@ -63,3 +66,24 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
         enabled=lower_precision(device, precision),
         cache_enabled=False,
     )
+
+
+def inference_batch(device: torch.device, batch_size: int, width: int) -> int:
+    """Return how many sequences to read at once where no gradient is needed.
+
+    Parameters
+    ----------
+    device : torch.device
+    batch_size : int >= 1
+        What was asked for.
+    width : int >= 1
+        Bases of a sequence.
+
+    Returns
+    -------
+    int
+        `batch_size`, or on a GPU as many more as fill it: results do not depend on it.
+    """
+    if device.type != "cuda":
+        return batch_size
+    return max(batch_size, min(FILLING_ROWS, FILLING_BASES // width))

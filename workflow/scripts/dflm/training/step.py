@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dflm.model.language_model import LanguageModel, State, detach
 from dflm.model.losses import training_loss
+from dflm.model.wavefront import Wavefront
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.device import autocast
 from dflm.training.distributed import World
@@ -38,6 +39,8 @@ class LanguageModelStep:
         Records the step; a `CudaRecorder` on a GPU when not given.
     eager : bool
         Do not record.
+    wavefront : Wavefront, optional
+        Runs the layers in chunks of time; see there for what is known of its speed.
     """
 
     def __init__(
@@ -50,8 +53,9 @@ class LanguageModelStep:
         *,
         recorder: Recorder | None = None,
         eager: bool = False,
+        wavefront: Wavefront | None = None,
     ) -> None:
-        self.args, self.device = args, device
+        self.args, self.device, self.wavefront = args, device, wavefront
         self.model = world.replicate(model) if world else model
         self.among = world.weigh if world else None
         self.penalties = language_model.ar_alpha, language_model.tar_beta
@@ -98,7 +102,7 @@ class LanguageModelStep:
         self, tokens: Tensor, targets: Tensor, state: State | None
     ) -> tuple[State, Tensor, Tensor]:
         with autocast(self.device, self.args.precision):
-            logits, encoded = self.model(tokens, state)
+            logits, encoded = self.model(tokens, state, wavefront=self.wavefront)
         loss, summed, count = training_loss(
             logits, encoded, tokens, targets, *self.penalties, self.among
         )
@@ -106,6 +110,8 @@ class LanguageModelStep:
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
+        if self.wavefront is not None:
+            self.wavefront.join()
         clip_gradients(self.parameters, self.args.clip)
         return detach(encoded.state), summed, count
 

@@ -1,0 +1,29 @@
+"""Where and how precisely a training runs."""
+
+import pytest
+import torch
+from dflm.training.device import autocast, inference_batch, lower_precision
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def test_precision_is_what_was_asked_for():
+    assert lower_precision(CPU, "bf16")
+    assert not lower_precision(CPU, "fp32")
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float)])
+def test_autocast_lowers_products_only_when_asked_to_and_keeps_no_casts(precision, dtype):
+    x, weight = torch.ones(2, 2), torch.ones(2, 2, requires_grad=True)
+    with autocast(CPU, precision):
+        assert (x @ weight).dtype == dtype
+        assert not torch.is_autocast_cache_enabled()
+    assert (x @ weight).dtype == torch.float
+
+
+def test_a_gpu_reads_as_many_sequences_as_fill_it_and_its_memory_allows():
+    assert inference_batch(CPU, 1000, 101) == 1000
+    assert inference_batch(CUDA, 1000, 101) == 2560
+    assert inference_batch(CUDA, 4000, 101) == 4000
+    assert inference_batch(CUDA, 16, 100_000) == 16
+    assert inference_batch(CUDA, 16, 1000) == 2560 * 128 // 1000
