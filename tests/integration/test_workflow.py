@@ -125,7 +125,13 @@ def write_lines(path, lines):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    """Return the files of a folder as bytes, but for the times that metrics.json tells."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    if "metrics.json" in found:
+        metrics = json.loads(found["metrics.json"])
+        metrics.pop("seconds", None)
+        found["metrics.json"] = json.dumps(metrics).encode()
+    return found
 
 
 # ---- from nothing to the table -----------------------------------------------------------------

@@ -104,6 +104,7 @@ def files(tmp_path):
             "train": "train.tsv.gz",
             "test": "test.tsv.gz",
             "corpus": "corpus.json",
+            "train_seconds": "train.json",
             "metrics_out": "out/metrics.json",
             "roc_out": "out/roc.svg",
             "pr_out": "out/pr.svg",
@@ -119,7 +120,8 @@ def files(tmp_path):
               for part in ("train", "test") for kind in ("positives", "negatives")}  # fmt: skip
     paths["stats"].write_text(json.dumps({"status": "ok", "reason": None} | counts))
     bits = {"before": {"bits_per_base": 1.93}, "after": {"bits_per_base": 1.9}}
-    paths["lm_metrics"].write_text(json.dumps(bits))
+    paths["lm_metrics"].write_text(json.dumps(bits | {"seconds": {"start": 3.0, "total": 9.0}}))
+    paths["train_seconds"].write_text(json.dumps({"start": 2.0, "total": 5.0}))
     seen = {"train": {"positives": 31, "negatives": 0}, "validation": {"positives": 9}}
     paths["corpus"].write_text(json.dumps(seen))
     return paths
@@ -135,7 +137,9 @@ def write_predictions(path, rows, rng):
 
 def run(files, **others):
     options = {"dataset": "TF_Cell_(x-1)_Lab", "args": {"floor_tolerance": 0.03}, "seed": 1}
-    return evaluate(**files, **(options | others))
+    paths = {**files, "seconds": {"train_classifier": files["train_seconds"]}}
+    del paths["train_seconds"]
+    return evaluate(**paths, **(options | others))
 
 
 def test_the_record_of_a_set_has_every_field(files):
@@ -150,6 +154,10 @@ def test_the_record_of_a_set_has_every_field(files):
     assert record["train_positives"] == 80
     assert (record["test_positives_in_corpus"], record["test_negatives_in_corpus"]) == (31, 0)
     assert record["dataset"] == "TF_Cell_(x-1)_Lab"
+    seconds = record["seconds"]
+    assert seconds["finetune_lm"] == {"start": 3.0, "total": 9.0}
+    assert seconds["train_classifier"] == {"start": 2.0, "total": 5.0}
+    assert {"start", "reading", "floor", "plots", "total", "cpu"} == set(seconds["evaluate"])
     for name in ("roc_out", "pr_out"):
         assert files[name].read_text().rstrip().endswith("</svg>")
 
@@ -157,15 +165,19 @@ def test_the_record_of_a_set_has_every_field(files):
 def test_what_a_given_language_model_has_read_is_not_known(files):
     known, unknown = run(files), run(files | {"corpus": None})
     new = dict.fromkeys(("test_positives_in_corpus", "test_negatives_in_corpus"))
-    assert unknown == known | new
+    assert without_times(unknown) == without_times(known | new)
+
+
+def without_times(record):
+    return {name: value for name, value in record.items() if name != "seconds"}
 
 
 def test_same_input_same_bytes(files):
-    outputs = ("metrics_out", "roc_out", "pr_out")
-    run(files)
-    first = [files[name].read_bytes() for name in outputs]
-    run(files)
-    assert [files[name].read_bytes() for name in outputs] == first
+    pictures = ("roc_out", "pr_out")
+    record = run(files)
+    first = [files[name].read_bytes() for name in pictures]
+    assert without_times(run(files)) == without_times(record)
+    assert [files[name].read_bytes() for name in pictures] == first
 
 
 def test_leaking_negatives_stop_it_and_leave_no_record(files):

@@ -158,7 +158,14 @@ def run_pretraining(genome, folder: Path, language_model=LANGUAGE_MODEL, **chang
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    """Return the files of a run as bytes, but for the times that they tell."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    found.pop("seconds.json", None)
+    if "metrics.json" in found:
+        metrics = json.loads(found["metrics.json"])
+        metrics.pop("seconds", None)
+        found["metrics.json"] = json.dumps(metrics).encode()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +223,7 @@ def run_classifier(pretrained: Path, split, folder: Path, **changes) -> dict:
         train=split["train"],
         validation=split["validation"],
         **model_files(folder),
+        seconds=folder / "seconds.json",
         args={**CLASSIFIER, **changes},
         dataset="a",
         **JOB,
@@ -397,6 +405,25 @@ def test_fine_tuning_killed_and_resumed_gives_the_same_files(
     assert results(tmp_path / "torn") == results(tmp_path / "whole")
 
 
+def test_the_seconds_of_a_resumed_run_are_those_of_all_its_processes(
+    pretrained, split, tmp_path, kill_after, monkeypatch
+):
+    kill_after(2)
+    with pytest.raises(Killed):
+        run_finetuning(pretrained, split, tmp_path)
+    monkeypatch.undo()
+    content = torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)
+    before = content["state"]["seconds"]
+    seconds = run_finetuning(pretrained, split, tmp_path)["seconds"]
+    assert {"start", "loading", "reading", "batches", "training", "validation", "writing"} < {
+        *seconds
+    }
+    assert seconds["training"] > before["training"] > 0
+    assert seconds["start"] > 2 * before["start"]  # both ran in this process
+    whole = sum(value for name, value in seconds.items() if name not in ("total", "cpu"))
+    assert seconds["total"] == pytest.approx(whole, abs=0.01)
+
+
 def test_a_pretrained_model_of_another_shape_is_refused(pretrained, split, tmp_path):
     with pytest.raises(InputError, match="configuration asks for"):
         run_finetuning(pretrained, split, tmp_path, language_model={**LANGUAGE_MODEL, "hidden": 99})
@@ -418,12 +445,15 @@ def test_the_classifier_finds_the_planted_word_and_predicts_it(pretrained, split
         card=tmp_path / "model.json",
         sequences=split["test"],
         predictions=predictions,
+        seconds=tmp_path / "predict.json",
         batch_size=7,
         both_strands=True,
         precision="fp32",
         gpu=0,
         threads=1,
     )
+    for name in ("seconds.json", "predict.json"):
+        assert json.loads((tmp_path / name).read_text())["total"] > 0
     rows = [line.split("\t") for line in predictions.read_text().splitlines()]
     assert rows[0] == [
         "name",

@@ -135,6 +135,10 @@ def finished(snakemake):
         ]
         files.append(f"results/chipseq/{name}/corpus.json")
         files += [f"results/classify/{name}/{end}" for end in ("predictions.tsv", "roc.svg")]
+        files += [
+            f"results/classify/{name}/seconds/{rule}.json"
+            for rule in ("train_classifier", "predict")
+        ]
         files.append(f"results/classify/{name}/pr.svg")
     files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
     for file in files:
@@ -208,7 +212,7 @@ loaded = {}
 for path in Path().glob("*.py"):
     for name in [name for name in sys.modules if name.startswith("dflm")]:
         del sys.modules[name]
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             exec(ast.unparse(node))
     loaded[path.name] = [name for name in sys.modules if name.startswith("dflm")]

@@ -11,6 +11,7 @@ rule train_classifier:
         weights="results/classify/{dataset}/model.safetensors",
         card="results/classify/{dataset}/model.json",
         history="results/classify/{dataset}/metrics.jsonl",
+        seconds="results/classify/{dataset}/seconds/train_classifier.json",
     log:
         "logs/train_classifier/{dataset}.log",
     benchmark:
@@ -39,6 +40,7 @@ rule predict:
         test="results/chipseq/{dataset}/test.tsv.gz",
     output:
         predictions="results/classify/{dataset}/predictions.tsv",
+        seconds="results/classify/{dataset}/seconds/predict.json",
     log:
         "logs/predict/{dataset}.log",
     benchmark:

@@ -265,6 +265,10 @@ def evaluation_inputs(wildcards):
             lm_metrics=f"results/finetune/{group_of(row)}/metrics.json",
             train=f"results/chipseq/{dataset}/train.tsv.gz",
             test=f"results/chipseq/{dataset}/test.tsv.gz",
+            seconds=[
+                f"results/classify/{dataset}/seconds/{rule}.json"
+                for rule in ("train_classifier", "predict")
+            ],
         )
         # What a given language model has read is not known.
         if config["language_model"]["pretrained"] is None:

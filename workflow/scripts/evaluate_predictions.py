@@ -1,11 +1,16 @@
 """Judge a set's predictions on its test file."""
 
+from pathlib import Path
+
 from dflm.errors import InputError
-from dflm.evaluation.metrics import evaluate
 from dflm.files import read_json
 from dflm.logs import setup_logging
+from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
+with quick_imports():
+    from dflm.evaluation.metrics import evaluate
+
 stats = read_json(snakemake.input.stats)
 if stats["status"] != "ok":  # then its rule asks for nothing but the statistics
     raise InputError(
@@ -21,6 +26,7 @@ evaluate(
     snakemake.input.train,
     snakemake.input.test,
     snakemake.input.get("corpus"),
+    {Path(path).stem: path for path in snakemake.input.seconds},
     snakemake.output.metrics,
     snakemake.output.roc,
     snakemake.output.pr,

@@ -1,9 +1,12 @@
 """Fine-tune the language model on a group's training peaks."""
 
 from dflm.logs import setup_logging
-from dflm.training.finetune import finetune
+from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
+with quick_imports():
+    from dflm.training.finetune import finetune
+
 finetune(
     weights_in=snakemake.input.weights,
     card_in=snakemake.input.card,

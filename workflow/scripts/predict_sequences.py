@@ -1,14 +1,18 @@
 """Predict the sequences of a split file with a trained classifier."""
 
 from dflm.logs import setup_logging
-from dflm.training.predict import predict
+from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
+with quick_imports():
+    from dflm.training.predict import predict
+
 predict(
     weights=snakemake.input.weights,
     card=snakemake.input.card,
     sequences=snakemake.input.test,
     predictions=snakemake.output.predictions,
+    seconds=snakemake.output.seconds,
     **snakemake.params.args,
     gpu=snakemake.resources.get("gpu", 0),
     threads=snakemake.threads,

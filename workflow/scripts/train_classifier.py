@@ -1,9 +1,12 @@
 """Train the classifier of one ChIP-seq set."""
 
 from dflm.logs import setup_logging
-from dflm.training.classify import train_classifier
+from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
+with quick_imports():
+    from dflm.training.classify import train_classifier
+
 train_classifier(
     weights_in=snakemake.input.weights,
     card_in=snakemake.input.card,
@@ -12,6 +15,7 @@ train_classifier(
     weights=snakemake.output.weights,
     card=snakemake.output.card,
     history=snakemake.output.history,
+    seconds=snakemake.output.seconds,
     checkpoint=snakemake.params.checkpoint,
     args=snakemake.params.args,
     dataset=snakemake.params.dataset,

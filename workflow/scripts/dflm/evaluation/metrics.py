@@ -10,6 +10,7 @@ from dflm.errors import InputError
 from dflm.evaluation.floor import check_floor, dinucleotide_floor, floor_within
 from dflm.evaluation.plots import plot_precision_recall, plot_roc
 from dflm.files import read_json, write_json
+from dflm.phases import Phases
 from dflm.scores import auroc, average_precision
 from dflm.sequences.splits import read_split
 
@@ -118,6 +119,7 @@ def evaluate(
     train: str | Path | None,
     test: str | Path | None,
     corpus: str | Path | None,
+    seconds: Mapping[str, str | Path],
     metrics_out: str | Path,
     roc_out: str | Path,
     pr_out: str | Path,
@@ -143,8 +145,11 @@ def evaluate(
     corpus : path-like or None
         What `dflm.sequences.overlap.count_in_corpus` wrote; None where it is not known what the
         language model has read, and then the record holds null.
+    seconds : mapping of str to path-like
+        Where the time of the set's other jobs went: the JSON that each wrote, by its rule.
     metrics_out, roc_out, pr_out : path-like
-        JSON and two SVG to write.
+        JSON and two SVG to write. Its ``seconds``, of each job by phase, are all that differs
+        between two runs; fine-tuning is that of the set's whole group.
     dataset : str
     args : mapping
         Config section ``evaluate``; ``floor_tolerance`` is used.
@@ -161,20 +166,23 @@ def evaluate(
         If the set was skipped, if the predictions are not those of the test file or
         are no probabilities, or if the floor is not 0.5 within the tolerance.
     """
+    phases = Phases()
     counts = read_json(stats)
     if counts.get("status") == "skipped":
         raise InputError(f"the set was skipped: {counts.get('reason')}", dataset)
-    names, labels, probabilities = read_predictions(predictions)
-    test_names, test_sequences, test_labels = read_split(test)
+    with phases("reading"):
+        names, labels, probabilities = read_predictions(predictions)
+        test_names, test_sequences, test_labels = read_split(test)
+        _, train_sequences, train_labels = read_split(train)
     if names != list(test_names) or labels.tolist() != [int(label) for label in test_labels]:
         raise InputError(f"these are not the predictions of {test}", predictions, "rerun predict")
     try:
         record = classification_metrics(labels, probabilities)
     except InputError as error:
         raise InputError(error.what, predictions) from None
-    _, train_sequences, train_labels = read_split(train)
-    floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels)
-    within = floor_within(test_sequences, test_labels)
+    with phases("floor"):
+        floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels)
+        within = floor_within(test_sequences, test_labels)
     check_floor(floor, args["floor_tolerance"], dataset, "training file to test file")
     check_floor(within, args["floor_tolerance"], dataset, "within the test file")
     model, language_model = read_json(card), read_json(lm_metrics)
@@ -191,7 +199,10 @@ def evaluate(
         record[f"test_{kind}_in_corpus"] = read.get(kind)
     for key in ("best_stage", "best_epoch", "validation_auroc", "stages_run"):
         record[key] = known.get(key)
-    plot_roc(labels, probabilities, roc_out, title=dataset)
-    plot_precision_recall(labels, probabilities, pr_out, title=dataset)
+    with phases("plots"):
+        plot_roc(labels, probabilities, roc_out, title=dataset)
+        plot_precision_recall(labels, probabilities, pr_out, title=dataset)
+    record["seconds"] = {rule: read_json(path) for rule, path in seconds.items()}
+    record["seconds"] |= {"finetune_lm": language_model["seconds"], "evaluate": phases.as_dict()}
     write_json(metrics_out, record)
     return record

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from dflm.errors import InputError
-from dflm.files import sha256_of
+from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
 from dflm.model.language_model import Dropouts
+from dflm.phases import Phases
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training.arguments import OptimizerArgs
@@ -108,8 +109,9 @@ class _Classification:
         validation: SequenceBatches,
         seed: int,
         history: History,
+        phases: Phases,
     ) -> None:
-        self.model, self.args = model, args
+        self.model, self.args, self.phases = model, args, phases
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
         self.stages = args.schedule
         self.stage, self.epoch, self.waited = 0, 0, 0  # epoch within the stage
@@ -143,26 +145,29 @@ class _Classification:
         desc = f"stage {self.stage + 1}/{len(self.stages)} epoch {self.epoch + 1}/{stage.epochs}"
         loss_sum, seen = torch.zeros((), device=self.train.device), 0
         self.model.train()
-        for i, (tokens, labels) in enumerate(progress(batches, total=steps, desc=desc)):
-            with autocast(self.train.device, args.precision):
-                logits = self.model(tokens)
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            clip_gradients(parameters, args.clip)
-            args.one_cycle.apply(self.optimizer, (self.epoch + i / steps) / stage.epochs)
-            self.optimizer.step()
-            loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
+        with self.phases("training"):
+            for i, (tokens, labels) in enumerate(progress(batches, total=steps, desc=desc)):
+                with autocast(self.train.device, args.precision):
+                    logits = self.model(tokens)
+                loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+                self.optimizer.zero_grad()
+                loss.backward()
+                clip_gradients(parameters, args.clip)
+                args.one_cycle.apply(self.optimizer, (self.epoch + i / steps) / stage.epochs)
+                self.optimizer.step()
+                loss_sum += loss.detach() * len(labels)
+                seen += len(labels)
+            mean = float(loss_sum) / max(1, seen)
         self.epoch += 1
-        self.validate(float(loss_sum) / max(1, seen))
+        self.validate(mean)
 
     def validate(self, train_loss: float) -> None:
         """Score the validation part, both strands averaged, and record it."""
         labels = self.validation.labels.cpu().numpy()
-        forward, reverse = strand_probabilities(
-            self.model, self.validation, 2 * self.args.batch_size, self.args.precision
-        )
+        with self.phases("validation"):
+            forward, reverse = strand_probabilities(
+                self.model, self.validation, 2 * self.args.batch_size, self.args.precision
+            )
         probabilities = np.clip((forward + reverse) / 2, 1e-7, 1 - 1e-7)
         chosen = np.where(labels == 1, probabilities, 1 - probabilities)
         event = {
@@ -195,6 +200,7 @@ class _Classification:
             "best": self.best,
             "best_weights": self.best_weights,
             "history": self.history.events,
+            "seconds": self.phases.as_dict(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -205,6 +211,7 @@ class _Classification:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history.events = list(state["history"])
         self.history.write()
+        self.phases.add(state["seconds"])
 
     def out_of_patience(self) -> bool:
         return self.args.patience is not None and self.waited >= self.args.patience
@@ -216,7 +223,8 @@ class _Classification:
                 self.begin_stage()
             while self.epoch < self.stages[self.stage].epochs and not self.out_of_patience():
                 self.run_epoch()
-                checkpoint.save(self.state_dict())
+                with self.phases("writing"):
+                    checkpoint.save(self.state_dict())
             self.stage, self.epoch, self.optimizer = self.stage + 1, 0, None
         if self.out_of_patience():
             log.info("stopped early: no better validation AUROC in %d epochs", self.waited)
@@ -232,6 +240,7 @@ def train_classifier(
     weights: Path,
     card: Path,
     history: Path,
+    seconds: Path,
     checkpoint: Path,
     args: dict,
     dataset: str,
@@ -247,8 +256,10 @@ def train_classifier(
         The language model, fine-tuned on the set's group.
     train, validation : Path
         Split files of the set. Validation chooses the epoch whose weights are kept.
-    weights, card, history : Path
-        Files to write.
+    weights, card, history, seconds : Path
+        Files to write. `seconds`, which differs between two runs, tells where the time went, see
+        `dflm.phases.Phases`; of a resumed run it is that of all its processes, each up to its
+        last checkpoint.
     checkpoint : Path
         Where the state is kept while the training runs.
     args : dict
@@ -263,36 +274,42 @@ def train_classifier(
     InputError
         If the model or a split file is wrong, or a part lacks one of the two labels.
     """
+    phases = Phases()
     run_args = ClassifierArgs(**args)
-    device = pick_device(gpu, threads)
-    torch.manual_seed(seed)
-    encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
-    architecture = encoder.architecture
-    model = PoolingClassifier(
-        architecture, run_args.dropouts, run_args.head["hidden"], run_args.head["dropout"]
-    )
-    model.encoder.load_state_dict(encoder.state_dict())
+    with phases("loading"):
+        device = pick_device(gpu, threads)
+        torch.manual_seed(seed)
+        encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
+        architecture = encoder.architecture
+        model = PoolingClassifier(
+            architecture, run_args.dropouts, run_args.head["hidden"], run_args.head["dropout"]
+        )
+        model.encoder.load_state_dict(encoder.state_dict())
+        model = model.to(device)
     parts = []
     for path in (train, validation):
-        _, sequences, labels = read_split(path)
+        with phases("reading"):
+            _, sequences, labels = read_split(path)
         if len(set(np.asarray(labels).tolist())) < 2:
             raise InputError(f"{path}: holds one label only; {dataset} cannot be trained")
-        parts.append(
-            SequenceBatches(sequences, labels, architecture.k, architecture.stride, device)
-        )
+        with phases("batches"):
+            parts.append(
+                SequenceBatches(sequences, labels, architecture.k, architecture.stride, device)
+            )
     log.info("%s: %d training and %d validation sequences", dataset, *map(len, parts))
-    run = _Classification(model.to(device), run_args, *parts, seed, History(history))
-    provenance = {
-        "classifier": asdict(run_args),
-        "seed": seed,
-        "dataset": dataset,
-        "language_model_sha256": sha256_of(weights_in),
-        "train_sha256": sha256_of(train),
-        "validation_sha256": sha256_of(validation),
-    }
-    saved = Checkpoint(checkpoint, provenance)
-    if (state := saved.load()) is not None:
-        run.load_state_dict(state)
+    run = _Classification(model, run_args, *parts, seed, History(history), phases)
+    with phases("reading"):
+        provenance = {
+            "classifier": asdict(run_args),
+            "seed": seed,
+            "dataset": dataset,
+            "language_model_sha256": sha256_of(weights_in),
+            "train_sha256": sha256_of(train),
+            "validation_sha256": sha256_of(validation),
+        }
+        saved = Checkpoint(checkpoint, provenance)
+        if (state := saved.load()) is not None:
+            run.load_state_dict(state)
     run.run(saved)
     metrics = {
         "validation_auroc": run.best["auroc"],
@@ -303,7 +320,8 @@ def train_classifier(
         "epochs_run": len(run.history.events),
         "device": device.type,
     }
-    save_model(
-        run.model, weights, card, training={"stage": "classify", **provenance}, metrics=metrics
-    )
+    with phases("writing"):
+        training = {"stage": "classify", **provenance}
+        save_model(run.model, weights, card, training=training, metrics=metrics)
+    write_json(seconds, phases.as_dict())
     saved.remove()

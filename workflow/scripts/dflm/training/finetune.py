@@ -12,6 +12,7 @@ from dflm.logs import progress
 from dflm.model.files import load_language_model, save_model
 from dflm.model.language_model import LanguageModel
 from dflm.model.losses import LanguageModelScore
+from dflm.phases import Phases
 from dflm.sequences.splits import leave_out, read_split
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import SequenceBatches
@@ -118,8 +119,9 @@ class _Finetuning:
         validation: SequenceBatches,
         seed: int,
         history: History,
+        phases: Phases,
     ) -> None:
-        self.model, self.args = model, args
+        self.model, self.args, self.phases = model, args, phases
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
         self.gradients = LanguageModelStep(model, language_model, args, train.device)
         self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
@@ -143,18 +145,24 @@ class _Finetuning:
         loss = torch.zeros((), device=self.train.device)
         tokens = torch.zeros((), dtype=torch.int64, device=self.train.device)
         desc = f"epoch {self.epoch + 1}/{args.epochs}"
-        for i, (batch, _) in enumerate(progress(batches, total=steps, desc=desc)):
-            summed, count = self.step(batch, (self.epoch + i / steps) / args.epochs)
-            loss += summed
-            tokens += count
+        with self.phases("training"):
+            for i, (batch, _) in enumerate(progress(batches, total=steps, desc=desc)):
+                summed, count = self.step(batch, (self.epoch + i / steps) / args.epochs)
+                loss += summed
+                tokens += count
+            mean = float(loss) / max(1, int(tokens))
         self.epoch += 1
-        return self.validate(float(loss) / max(1, int(tokens)))
+        return self.validate(mean)
+
+    def score(self) -> dict:
+        with self.phases("validation"):
+            return validate_sequences(
+                self.model, self.validation, self.args.batch_size, self.args.precision
+            )
 
     def validate(self, train_loss: float | None) -> dict:
         """Validate on the held-out peaks and record it."""
-        score = validate_sequences(
-            self.model, self.validation, self.args.batch_size, self.args.precision
-        )
+        score = self.score()
         self.history.add(
             {
                 "event": "validation",
@@ -173,6 +181,7 @@ class _Finetuning:
             "epoch": self.epoch,
             "before": self.before,
             "history": self.history.events,
+            "seconds": self.phases.as_dict(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -181,6 +190,7 @@ class _Finetuning:
         self.epoch, self.before = state["epoch"], state["before"]
         self.history.events = list(state["history"])
         self.history.write()
+        self.phases.add(state["seconds"])
 
     def run(self, checkpoint: Checkpoint) -> dict:
         """Train to the last epoch, from wherever the run stands; return the last validation."""
@@ -189,10 +199,9 @@ class _Finetuning:
         score = {}
         while self.epoch < self.args.epochs:
             score = self.run_epoch()
-            checkpoint.save(self.state_dict())
-        return score or validate_sequences(
-            self.model, self.validation, self.args.batch_size, self.args.precision
-        )
+            with self.phases("writing"):
+                checkpoint.save(self.state_dict())
+        return score or self.score()
 
 
 def finetune(
@@ -224,7 +233,9 @@ def finetune(
     train, validation, test : list of Path
         Split files of the members.
     weights, card, metrics, history : Path
-        Files to write.
+        Files to write. `metrics` alone differs between two runs, in `seconds`, see
+        `dflm.phases.Phases`; of a resumed run they are those of all its processes, each up to
+        its last checkpoint.
     checkpoint : Path
         Where the state is kept while the training runs.
     language_model : dict
@@ -244,18 +255,21 @@ def finetune(
     InputError
         If the model does not fit the settings or a split file is wrong.
     """
+    phases = Phases()
     lm_args, run_args = LanguageModelArgs(**language_model), FinetuneArgs(**args)
-    device = pick_device(gpu, threads)
-    torch.manual_seed(seed)
-    model = load_language_model(weights_in, card_in, lm_args.dropouts)
-    found = model.encoder.architecture
-    if found != lm_args.architecture:
-        raise InputError(
-            f"{card_in}: the model is {found}, but the configuration asks for "
-            f"{lm_args.architecture}; change kmers and language_model to fit it"
-        )
-    model = model.to(device).train()
-    peaks, held_out, left_out = read_peaks(train, validation, test)
+    with phases("loading"):
+        device = pick_device(gpu, threads)
+        torch.manual_seed(seed)
+        model = load_language_model(weights_in, card_in, lm_args.dropouts)
+        found = model.encoder.architecture
+        if found != lm_args.architecture:
+            raise InputError(
+                f"{card_in}: the model is {found}, but the configuration asks for "
+                f"{lm_args.architecture}; change kmers and language_model to fit it"
+            )
+        model = model.to(device).train()
+    with phases("reading"):
+        peaks, held_out, left_out = read_peaks(train, validation, test)
     log.info(
         "%d training peaks, %d held out for validation, %d left out (in another part)",
         len(peaks),
@@ -264,29 +278,24 @@ def finetune(
     )
     if len(peaks) < 2 or not held_out:
         raise InputError(f"group {group}: {len(peaks)} peaks are too few to fine-tune on")
-    shape = (lm_args.k, lm_args.stride, device)
-    run = _Finetuning(
-        model,
-        lm_args,
-        run_args,
-        SequenceBatches(peaks, None, *shape),
-        SequenceBatches(held_out, None, *shape),
-        seed,
-        History(history),
-    )
-    provenance = {
-        "language_model": asdict(lm_args),
-        "finetune": asdict(run_args),
-        "seed": seed,
-        "group": group,
-        "members": list(members),
-        "pretrained_sha256": sha256_of(weights_in),
-        "train_sha256": [sha256_of(path) for path in train],
-    }
-    fingerprint = {**provenance, "held_out": [sha256_of(path) for path in [*validation, *test]]}
-    saved = Checkpoint(checkpoint, fingerprint)
-    if (state := saved.load()) is not None:
-        run.load_state_dict(state)
+    with phases("batches"):
+        shape = (lm_args.k, lm_args.stride, device)
+        batches = [SequenceBatches(part, None, *shape) for part in (peaks, held_out)]
+    run = _Finetuning(model, lm_args, run_args, *batches, seed, History(history), phases)
+    with phases("reading"):
+        provenance = {
+            "language_model": asdict(lm_args),
+            "finetune": asdict(run_args),
+            "seed": seed,
+            "group": group,
+            "members": list(members),
+            "pretrained_sha256": sha256_of(weights_in),
+            "train_sha256": [sha256_of(path) for path in train],
+        }
+        fingerprint = {**provenance, "held_out": [sha256_of(path) for path in [*validation, *test]]}
+        saved = Checkpoint(checkpoint, fingerprint)
+        if (state := saved.load()) is not None:
+            run.load_state_dict(state)
     after = run.run(saved)
     result = {
         **after,
@@ -298,6 +307,8 @@ def finetune(
         "optimizer": "adamw",
         "device": device.type,
     }
-    save_model(model, weights, card, training={"stage": "finetune", **provenance}, metrics=result)
-    write_json(metrics, result)
+    with phases("writing"):
+        training = {"stage": "finetune", **provenance}
+        save_model(model, weights, card, training=training, metrics=result)
+    write_json(metrics, {**result, "seconds": phases.as_dict()})
     saved.remove()

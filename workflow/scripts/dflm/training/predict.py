@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from dflm.errors import InputError
-from dflm.files import atomic_path
+from dflm.files import atomic_path, write_json
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import load_classifier
+from dflm.phases import Phases
 from dflm.sequences.splits import read_split
 from dflm.training.batches import SequenceBatches
-from dflm.training.device import autocast, pick_device
+from dflm.training.device import autocast, inference_batch, pick_device
 
 
 @torch.no_grad()
@@ -26,6 +27,7 @@ def strand_probabilities(
         Set to evaluation mode for the call.
     batches : SequenceBatches
     batch_size : int >= 1
+        At least; see `dflm.training.device.inference_batch`.
     precision : {"auto", "fp32", "bf16"}
 
     Returns
@@ -35,14 +37,15 @@ def strand_probabilities(
     """
     was_training = model.training
     model.eval()
+    batch_size = inference_batch(batches.device, batch_size, batches.codes.size(-1))
     result = []
     for strand in (0, 1):
         parts = []
         for tokens in batches.ordered(batch_size, strand):
             with autocast(batches.device, precision):
                 logits = model(tokens)
-            parts.append(logits.float().softmax(1)[:, 1].cpu())
-        result.append(torch.cat(parts).double().numpy())
+            parts.append(logits.float().softmax(1)[:, 1])
+        result.append(torch.cat(parts).cpu().double().numpy())
     model.train(was_training)
     return result[0], result[1]
 
@@ -53,6 +56,7 @@ def predict(
     card: Path,
     sequences: Path,
     predictions: Path,
+    seconds: Path,
     batch_size: int,
     both_strands: bool,
     precision: str,
@@ -69,6 +73,8 @@ def predict(
         A split file: name, sequence, label.
     predictions : Path
         TSV to write: name, label, probability, probability_forward, probability_reverse.
+    seconds : Path
+        JSON to write: where the time went, see `dflm.phases.Phases`.
     batch_size : int >= 1
     both_strands : bool
         `probability` is the mean of both strands, else that of the strand as given.
@@ -81,16 +87,26 @@ def predict(
     InputError
         If a file is wrong or holds no sequence.
     """
-    device = pick_device(gpu, threads)
-    model = load_classifier(weights, card).to(device)
-    names, bases, labels = read_split(sequences)
+    phases = Phases()
+    with phases("loading"):
+        device = pick_device(gpu, threads)
+        model = load_classifier(weights, card).to(device)
+    with phases("reading"):
+        names, bases, labels = read_split(sequences)
     if not names:
         raise InputError(f"{sequences}: holds no sequences to predict")
-    architecture = model.encoder.architecture
-    batches = SequenceBatches(bases, labels, architecture.k, architecture.stride, device)
-    forward, reverse = strand_probabilities(model, batches, batch_size, precision)
+    with phases("batches"):
+        architecture = model.encoder.architecture
+        batches = SequenceBatches(bases, labels, architecture.k, architecture.stride, device)
+    with phases("predicting"):
+        forward, reverse = strand_probabilities(model, batches, batch_size, precision)
     probability = (forward + reverse) / 2 if both_strands else forward
-    with atomic_path(predictions) as partial, Path(partial).open("w", encoding="utf-8") as file:
+    with (
+        phases("writing"),
+        atomic_path(predictions) as partial,
+        Path(partial).open("w", encoding="utf-8") as file,
+    ):
         file.write("name\tlabel\tprobability\tprobability_forward\tprobability_reverse\n")
         for name, label, *values in zip(names, labels, probability, forward, reverse, strict=True):
             file.write(f"{name}\t{label}\t" + "\t".join(f"{value:.9g}" for value in values) + "\n")
+    write_json(seconds, phases.as_dict())
