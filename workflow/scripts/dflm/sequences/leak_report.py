@@ -1,0 +1,115 @@
+"""What a set's test file has in common with what its model learns from, as a record."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from dflm.files import write_json
+from dflm.sequences.genome import SPLITS, GenomeIndex
+from dflm.sequences.leaks import EXACT, NEAR, find_in_genome, find_leaks
+from dflm.sequences.splits import read_split
+
+log = logging.getLogger(__name__)
+PARTS = ("train", "validation")
+LEVELS = {"exact": EXACT, "near": NEAR}
+
+
+def check_leaks(
+    train: str | os.PathLike,
+    validation: str | os.PathLike,
+    test: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    dataset: str,
+    width: int,
+    index: str | os.PathLike | None = None,
+    contigs: str | os.PathLike | None = None,
+) -> dict:
+    """Count and name the duplicates between a set's test file and all that its model reads.
+
+    Parameters
+    ----------
+    train, validation, test : path-like
+        The set's tables, see `dflm.sequences.splits.read_split`.
+    output : path-like
+        JSON to write.
+    dataset : str
+        The set's name.
+    width : int
+        Bases that near duplicates share, see `dflm.sequences.leaks`.
+    index, contigs : path-like, optional
+        The genome that the language model reads, see `dflm.sequences.genome.GenomeIndex`. Its
+        bases come without labels: a test sequence in it is no leak of the answer, but how much
+        of a test file it has read belongs beside the score.
+
+    Returns
+    -------
+    dict
+        What `output` holds: ``dataset``, ``width``; ``train`` and ``validation``, the rows of
+        those tables that have a duplicate in the test table; ``test``, the rows of the test table
+        that have one in either; ``corpus``, None without a genome, else by ``train`` and
+        ``validation`` contigs the rows of the test table that stand there, ``not_looked_up`` and
+        ``bases`` (the genome's, N included). Each as ``exact`` and ``near``, numbers of
+        ``positives`` and ``negatives``, and ``names``, those of the rows; near are those that
+        are not exact.
+
+    Raises
+    ------
+    InputError
+        If a file is none of these, or the width is out of range.
+    """
+    names, sequences, labels = read_split(test)
+    record: dict = {"dataset": dataset, "width": width, "corpus": None}
+    levels = np.zeros(len(names), dtype=np.int8)
+    for part, path in zip(PARTS, (train, validation), strict=True):
+        part_names, part_sequences, part_labels = read_split(path)
+        part_levels, found = find_leaks(part_sequences, sequences, width)
+        levels = np.maximum(levels, found)
+        record[part] = _describe(part_names, part_labels, part_levels)
+    record["test"] = _describe(names, labels, levels)
+    log.info(
+        "%s: %d of %d test sequences have an exact and %d a near duplicate (%d shared bases) in "
+        "the training or validation part",
+        dataset,
+        np.count_nonzero(levels == EXACT),
+        len(names),
+        np.count_nonzero(levels == NEAR),
+        width,
+    )
+    if index is not None:
+        genome = GenomeIndex.load(index, contigs)
+        record["corpus"] = {"bases": sum(genome.entry(name)["length"] for name in genome.contigs())}
+        for split in SPLITS:
+            levels, known = find_in_genome(sequences, genome, split, width)
+            record["corpus"][split] = _describe(names, labels, levels)
+            record["corpus"]["not_looked_up"] = int(np.count_nonzero(~known))
+            log.info(
+                "%s: %d of %d test sequences stand in the genome's %s contigs, %d share %d bases",
+                dataset,
+                np.count_nonzero(levels == EXACT),
+                len(names),
+                split,
+                np.count_nonzero(levels == NEAR),
+                width,
+            )
+    write_json(output, record)
+    return record
+
+
+def _describe(names: Sequence[str], labels: np.ndarray, levels: np.ndarray) -> dict:
+    """Return numbers by level and label, and names by level."""
+    described: dict = {
+        kind: {
+            "positives": int(np.count_nonzero((levels == level) & (labels == 1))),
+            "negatives": int(np.count_nonzero((levels == level) & (labels == 0))),
+        }
+        for kind, level in LEVELS.items()
+    }
+    described["names"] = {
+        kind: [names[i] for i in np.flatnonzero(levels == level)] for kind, level in LEVELS.items()
+    }
+    return described
