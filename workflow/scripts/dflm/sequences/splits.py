@@ -87,6 +87,7 @@ def split_dataset(
     tf, cell_line = parse_name(dataset)
     found = {
         "dataset": dataset,
+        "negatives": "shuffle",
         "tf": tf,
         "cell_line": cell_line,
         "seed": seed,
@@ -119,17 +120,48 @@ def split_dataset(
         reason = "the test file holds rows of one label only"
     parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
     if not reason:
-        parts = _split(train, validation_fraction, negatives_per_positive, dataset, seed, found)
+        held_out = hold_out(train, validation_fraction, dataset, seed)
+        negatives, found["unshuffled"] = shuffles(train, negatives_per_positive, dataset, seed)
+        for row, shuffled in zip(train, negatives, strict=True):
+            part = parts["validation" if either_strand(row[1]) in held_out else "train"]
+            part += [row, *shuffled]
         parts["test"] = test
-        if not parts["train"] or not parts["validation"]:
-            reason = "too few unlike training peaks to split off a validation part"
-            parts = {part: [] for part in parts}
+    write_parts(parts, reason, found, (out_train, out_validation, out_test), stats)
+
+
+def write_parts(
+    parts: dict[str, list[Row]],
+    reason: str,
+    found: dict,
+    tables: Sequence[str | os.PathLike],
+    stats: str | os.PathLike,
+) -> None:
+    """Write the three tables of a set, and its statistics.
+
+    Parameters
+    ----------
+    parts : dict of str to list of (str, str, int)
+        Rows (name, sequence, label) of "train", "validation" and "test".
+    reason : str
+        Why the set is skipped; empty where it is not. A set without a training or a validation
+        row is skipped too. The tables of a skipped set hold no row.
+    found : dict
+        The statistics so far; status, reason and numbers of rows are filled in.
+    tables : sequence of path-like
+        Where the training, validation and test table are to stand.
+    stats : path-like
+        Where the statistics are to stand.
+    """
+    if not reason and not (parts["train"] and parts["validation"]):
+        reason = "too few unlike training peaks to split off a validation part"
+    if reason:
+        parts = {part: [] for part in parts}
     found["status"] = "skipped" if reason else "ok"
     found["reason"] = reason or None
     for part, rows in parts.items():
         found[f"{part}_positives"] = sum(label for *_, label in rows)
         found[f"{part}_negatives"] = len(rows) - found[f"{part}_positives"]
-    for path, part in ((out_train, "train"), (out_validation, "validation"), (out_test, "test")):
+    for path, part in zip(tables, ("train", "validation", "test"), strict=True):
         _write(path, parts[part])
     write_json(stats, found)
 
@@ -192,6 +224,84 @@ def leave_out(sequences: Sequence[str], held_out: Iterable[str]) -> tuple[np.nda
     return np.array(kept, dtype=np.int64), len(sequences) - len(kept)
 
 
+def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int) -> set[str]:
+    """Choose the sequences that go to validation, copies and other strands together.
+
+    Parameters
+    ----------
+    rows : sequence of (str, str, int)
+        Name, sequence, label.
+    fraction : float
+        Part of the rows to hold out, above 0 and below 1; at least one row is.
+    dataset : str
+        The set's name.
+    seed : int
+        The choice depends on it, the name and the sequences alone.
+
+    Returns
+    -------
+    set of str
+        The sequences held out, each as `either_strand` spells it.
+    """
+    copies = Counter(either_strand(sequence) for _, sequence, _ in rows)
+    # Ranks by a hash, not by a generator: they depend neither on the order of the rows nor on
+    # a library's version.
+    ranked = sorted(copies, key=lambda sequence: (hash_of(seed, dataset, sequence), sequence))
+    wanted = max(1, round(fraction * len(rows)))
+    held_out: set[str] = set()
+    taken = 0
+    for sequence in ranked:
+        if taken >= wanted:
+            break
+        held_out.add(sequence)
+        taken += copies[sequence]
+    return held_out
+
+
+def shuffles(
+    rows: Sequence[Row], per_positive: int, dataset: str, seed: int
+) -> tuple[list[list[Row]], int]:
+    """Make dinucleotide shuffles of positives.
+
+    Parameters
+    ----------
+    rows : sequence of (str, str, int)
+        Name, sequence, label.
+    per_positive : int
+        Shuffles of each.
+    dataset : str
+        The set's name.
+    seed : int
+        A shuffle depends on seed, name, sequence and place.
+
+    Returns
+    -------
+    negatives : list of list of (str, str, int)
+        The rows made of each positive.
+    unshuffled : int
+        How many are equal to their positive.
+    """
+    codes = [encode(sequence) for _, sequence, _ in rows]
+    rounds = [
+        dinucleotide_shuffle_list(codes, hash_of(seed, dataset, f"shuffle {m}"))
+        for m in range(1, per_positive + 1)
+    ]
+    negatives: list[list[Row]] = [[] for _ in rows]
+    unshuffled = 0
+    for i, (name, sequence, _) in enumerate(rows):
+        for m, shuffled in enumerate(rounds, start=1):
+            letters = decode(shuffled[i])
+            unshuffled += letters == sequence
+            negatives[i].append((f"{name}_shuf{m}", letters, 0))
+    return negatives, unshuffled
+
+
+def hash_of(seed: int, *words: str) -> int:
+    """Return 64 bits that depend on the seed and the words alone."""
+    text = "\0".join([str(seed), *words])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
 def _read(path, kind: str) -> tuple[list[Row], str]:
     """Read a file of the set; an empty one gives no row, and the reason to skip the set."""
     try:
@@ -232,44 +342,6 @@ def _choose(train: list[Row], test: list[Row], ambiguous: str, found: dict) -> l
     kept = [kept[i] for i in chosen]
     found["duplicates"] = len(kept) - len({either_strand(sequence) for _, sequence, _ in kept})
     return kept
-
-
-def _split(
-    rows: list[Row], fraction: float, per_positive: int, dataset: str, seed: int, found: dict
-) -> dict[str, list[Row]]:
-    """Divide positives by sequence; put the shuffles of each behind it."""
-    copies = Counter(either_strand(sequence) for _, sequence, _ in rows)
-    # Ranks by a hash, not by a generator: they depend neither on the order of the rows nor on
-    # a library's version.
-    ranked = sorted(copies, key=lambda sequence: (_hash(seed, dataset, sequence), sequence))
-    wanted = max(1, round(fraction * len(rows)))
-    validation: set[str] = set()
-    taken = 0
-    for sequence in ranked:
-        if taken >= wanted:
-            break
-        validation.add(sequence)
-        taken += copies[sequence]
-    codes = [encode(sequence) for _, sequence, _ in rows]
-    shuffles = [
-        dinucleotide_shuffle_list(codes, _hash(seed, dataset, f"shuffle {m}"))
-        for m in range(1, per_positive + 1)
-    ]
-    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
-    for i, (name, sequence, _) in enumerate(rows):
-        part = parts["validation" if either_strand(sequence) in validation else "train"]
-        part.append((name, sequence, 1))
-        for m, shuffled in enumerate(shuffles, start=1):
-            letters = decode(shuffled[i])
-            found["unshuffled"] += letters == sequence
-            part.append((f"{name}_shuf{m}", letters, 0))
-    return parts
-
-
-def _hash(seed: int, *words: str) -> int:
-    """Return 64 bits that depend on the seed and the words alone."""
-    text = "\0".join([str(seed), *words])
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def _write(path, rows: list[Row]) -> None:

@@ -1,0 +1,45 @@
+"""A small genome as the workflow keeps it, for the tests of peaks."""
+
+import numpy as np
+import pytest
+from dflm.sequences.genome import GenomeIndex, shard_genome
+from dflm.sequences.kmers import decode
+
+
+class Genome:
+    """A sharded genome, and its contigs as upper-case text."""
+
+    def __init__(self, index, contigs):
+        self.index, self.contigs = index, contigs
+        self.opened = GenomeIndex.load(index, contigs)
+        self.texts = {name: decode(self.opened.codes(name)) for name in self.opened.contigs()}
+
+
+@pytest.fixture(scope="session")
+def open_genome():
+    return Genome
+
+
+@pytest.fixture(scope="session")
+def genome(tmp_path_factory):
+    """Four contigs of unlike GC content along them, with gaps; chr3 is for validation."""
+    folder, rng = tmp_path_factory.mktemp("genome"), np.random.default_rng(5)
+    with open(folder / "genome.fa", "w") as fasta:
+        for name, length in (("chr1", 60_000), ("chr2", 40_000), ("chr3", 30_000), ("alt", 150)):
+            gc = np.repeat(rng.uniform(0.3, 0.7, length // 500 + 1), 500)[:length]
+            strong, weak = (rng.choice([*pair], length) for pair in ("GC", "AT"))
+            letters = np.where(rng.random(length) < gc, strong, weak)
+            letters[5_000:5_300] = "N"
+            letters[7_000:7_100] = np.char.lower(letters[7_000:7_100])
+            fasta.write(f">{name}\n{''.join(letters)}\n")
+    index, contigs = folder / "index.json", folder / "contigs"
+    shard_genome(
+        folder / "genome.fa",
+        contigs,
+        index,
+        include=["*"],
+        exclude=[],
+        validation=["chr3"],
+        soft_masked="keep",
+    )
+    return Genome(index, contigs)

@@ -1,0 +1,267 @@
+"""Splits of peaks: contigs held out, negatives of the same contigs, every dropped peak counted."""
+
+import gzip
+import re
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from dflm.errors import InputError
+from dflm.evaluation.floor import dinucleotide_floor
+from dflm.files import read_json
+from dflm.sequences.genome import shard_genome
+from dflm.sequences.peak_splits import split_peaks
+from dflm.sequences.splits import either_strand, read_split
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SETTINGS = {
+    "dataset": "TF_cell",
+    "seed": 1,
+    "min_peaks": 5,
+    "validation_fraction": 0.2,
+    "ambiguous": "drop",
+    "negatives_per_positive": 1,
+    "width": 51,
+    "test": None,
+    "negatives": "genomic",
+    "distance": 100,
+    "gc_tolerance": 0.1,
+}
+PARTS = ("train", "validation", "test")
+
+
+def random_peaks(count, seed=0, contigs=("chr1", "chr2", "chr3")):
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, 30_000, count)
+    return [
+        f"{contigs[i % len(contigs)]}\t{start}\t{start + 40}\tp{i}\t{i}"
+        for i, start in enumerate(starts.tolist())
+    ]
+
+
+def span(name):
+    contig, _, rest = name.removesuffix("_shuf1").removesuffix("_shuf2").rpartition(":")
+    start, end = map(int, rest.split("-"))
+    return contig, start, end
+
+
+class Split:
+    """What split_peaks made of lines of BED."""
+
+    def __init__(self, folder, genome, lines, own=None, **settings):
+        folder.mkdir(exist_ok=True)
+        self.genome = genome
+        self.files = [folder / f"{part}.tsv.gz" for part in PARTS]
+        (folder / "peaks.bed").write_text("".join(f"{line}\n" for line in lines))
+        if own is not None:
+            text = "".join(f"{line}\n" for line in own)
+            (folder / "negatives.bed").write_bytes(gzip.compress(text.encode()))
+        split_peaks(
+            folder / "peaks.bed",
+            None if own is None else folder / "negatives.bed",
+            genome.index,
+            genome.contigs,
+            *self.files,
+            folder / "stats.json",
+            **{**SETTINGS, **settings},
+        )
+        self.stats = read_json(folder / "stats.json")
+        for part, path in zip(PARTS, self.files, strict=True):
+            setattr(self, part, list(zip(*read_split(path), strict=True)))
+
+    def rows(self, label, *parts):
+        return [row for part in parts for row in getattr(self, part) if row[2] == label]
+
+    def check(self):
+        """Hold what is true of every split that is not skipped."""
+        width, spans = self.stats["width"], {}
+        for part in PARTS:
+            names = [name for name, *_ in getattr(self, part)]
+            assert len(set(names)) == len(names)
+            for name, sequence, label in getattr(self, part):
+                contig, start, end = span(name)
+                assert end - start == len(sequence) == width
+                assert (contig in self.stats["test_contigs"]) == (part == "test")
+                if label or self.stats["negatives"] != "shuffle":
+                    assert sequence == self.genome.texts[contig][start:end]
+                    spans.setdefault(contig, []).append((start, end))
+            for kind, label in (("positives", 1), ("negatives", 0)):
+                assert self.stats[f"{part}_{kind}"] == len(self.rows(label, part))
+        for ends in spans.values():
+            assert all(end <= start for (_, end), (start, _) in pairwise(sorted(ends)))
+        sides = [{either_strand(s) for _, s, _ in getattr(self, part)} for part in PARTS]
+        assert sum(map(len, sides)) == len(set().union(*sides))
+        dropped, rows = self.stats["dropped"], self.stats["rows"]
+        kept = len(self.rows(1, *PARTS)) + self.stats["shared_with_test"]
+        assert kept + sum(dropped.values()) == sum(rows.values()) + dropped["unknown_contig"]
+        return self
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 2**63),
+    st.integers(30, 150),
+    st.sampled_from(["genomic", "shuffle"]),
+    st.integers(1, 2),
+    st.sampled_from([None, ["chr2"], ["chr[13]"]]),
+)
+def test_contigs_are_held_out_and_every_peak_accounted_for(
+    genome, tmp_path_factory, seed, count, kind, per_positive, test
+):
+    lines = random_peaks(count, seed % 1000)
+    split = Split(
+        tmp_path_factory.mktemp("split"),
+        genome,
+        [*lines, "chrUn\t5\t500\tp\t0"],
+        seed=seed,
+        negatives=kind,
+        negatives_per_positive=per_positive,
+        test=test,
+        gc_tolerance=1.0,
+    ).check()
+    assert split.stats["negatives"] == kind
+    for part in PARTS:
+        wanted = len(split.rows(1, part)) * (1 if part == "test" else per_positive)
+        assert len(split.rows(0, part)) == wanted
+    training = split.stats["train_positives"] + split.stats["validation_positives"]
+    assert split.stats["validation_positives"] == max(1, round(0.2 * training))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(genome, tmp_path):
+    lines = random_peaks(120)
+    one = Split(tmp_path / "one", genome, lines)
+    again = Split(tmp_path / "again", genome, lines[::-1])
+    other = Split(tmp_path / "other", genome, lines, seed=2)
+    for a, b, c in zip(one.files, again.files, other.files, strict=True):
+        assert a.read_bytes() == b.read_bytes() != c.read_bytes()
+
+
+def test_genomic_negatives_are_as_the_positives_are_and_away_from_all_peaks(genome, tmp_path):
+    lines = random_peaks(60)
+    split = Split(tmp_path, genome, lines, gc_tolerance=0.0, distance=150).check()
+    for part in PARTS:
+        gc = [
+            Counter(s.count("G") + s.count("C") for _, s, _ in split.rows(label, part))
+            for label in (0, 1)
+        ]
+        assert gc[0] <= gc[1]  # a count that the grid lacks has none
+        assert gc[0].total() >= 0.8 * gc[1].total()
+    for name, *_ in split.rows(0, *PARTS):
+        contig, start, end = span(name)
+        for line in lines:
+            other, low, high = line.split("\t")[:3]
+            assert contig != other or start - int(high) >= 150 or int(low) - end >= 150
+    assert split.stats["background"]["train"]["largest_gc_difference"] == 0
+
+
+def test_shuffles_have_the_dinucleotides_of_their_positives(genome, tmp_path):
+    split = Split(tmp_path, genome, random_peaks(60), negatives="shuffle").check()
+    positives = {name: sequence for name, sequence, _ in split.rows(1, *PARTS)}
+    for name, sequence, _ in split.rows(0, *PARTS):
+        of = positives[name.removesuffix("_shuf1")]
+        assert sequence != of
+        assert Counter(pairwise(sequence)) == Counter(pairwise(of))
+
+
+def test_negatives_of_ones_own_are_used_but_for_those_on_a_peak(genome, tmp_path):
+    peaks = ["chr1\t1000\t3000", *random_peaks(60, contigs=("chr2", "chr3"))]
+    peaks = ["\t".join(line.split("\t")[:3]) for line in peaks]
+    own = [f"chr1\t{start}\t{start + 51}" for start in range(10_000, 20_000, 100)]
+    own += ["chr1\t2940\t2991", "chr1\t3000\t3051", "chr1\t5100\t5151", "chr1\t2\t9"]
+    own += ["chr3\t29000\t29051", "chr3\t29100\t29151", "chr9\t5\t10"]
+    peaks = [line for line in peaks if not (line.startswith("chr3") and "\t29" in line)]
+    split = Split(tmp_path, genome, peaks, own).check()
+    background = split.stats["background"]
+    assert split.stats["negatives"] == "bed"
+    assert background["read"] == 107
+    assert background["dropped"] == {
+        "unknown_contig": 1,
+        "beyond_contig_end": 0,
+        "window_off_end": 1,
+        "overlap": 0,
+        "on_a_peak": 1,
+        "ambiguous": 1,
+    }
+    assert background["dropped_names"]["unknown_contig"] == {"chr9": 1}
+    assert [name for name, *_ in split.rows(0, "test")] == ["chr3:29000-29051", "chr3:29100-29151"]
+    kept = {name for name, *_ in split.rows(0, "train", "validation")}
+    assert "chr1:3000-3051" in kept
+    assert len(kept) == 101
+    assert len(split.rows(0, "validation")) == 20
+
+
+def test_windows_with_n_are_dropped_and_kept_on_demand_with_shuffles(genome, tmp_path):
+    lines = [*random_peaks(60), "chr1\t5290\t5320\tp\t99", "chr3\t5290\t5320\tp\t99"]
+    dropped = Split(tmp_path / "a", genome, lines).check().stats["dropped"]["ambiguous"]
+    assert dropped >= 2
+    kept = Split(tmp_path / "b", genome, lines, negatives="shuffle", ambiguous="keep")
+    assert kept.stats["dropped"]["ambiguous"] == 0
+    assert kept.stats["test_kept_with_n"] >= 1
+    genomic = Split(tmp_path / "c", genome, lines, ambiguous="keep")
+    assert genomic.stats["dropped"]["ambiguous"] == dropped
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["# nothing"], "the file holds no peak"),
+        (random_peaks(6), "4 training peaks, fewer than chipseq.min_peaks = 5"),
+        (random_peaks(20, contigs=("chr1",)), r"none that can be used is on chr3 \(peaks.test\)"),
+    ],
+)
+def test_a_set_is_skipped_with_its_reason(genome, tmp_path, lines, says):
+    split = Split(tmp_path, genome, lines)
+    assert split.stats["status"] == "skipped"
+    assert split.train == split.validation == split.test == []
+    with pytest.raises(AssertionError, match=says):
+        raise AssertionError(split.stats["reason"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "says"),
+    [
+        ({"distance": 50_000}, None, r"TF_cell: only \d genomic negatives were found for the"),
+        ({"test": ["chrX"]}, None, "'chrX' of peaks.test matches no contig"),
+        ({}, ["chr1\t20000\t20051", "chr1\t21000\t21051"], "no negative is left for the test part"),
+        ({}, ["1\t20000\t20051"], "negatives.bed: the peaks name contigs as 1, the genome as chr1"),
+    ],
+)
+def test_what_leaves_no_negatives_fails(genome, tmp_path, settings, own, says):
+    with pytest.raises(InputError, match=says):
+        Split(tmp_path, genome, random_peaks(60), own, **settings)
+    assert not (tmp_path / "stats.json").exists()
+
+
+@pytest.mark.real
+def test_peaks_placed_on_real_sequence(real_data, open_genome, tmp_path):
+    """Peaks at AP-1 sites of human sequence; the genome's own dinucleotides tell little."""
+    index, contigs = tmp_path / "index.json", tmp_path / "contigs"
+    shard_genome(
+        real_data / "genome" / "human_pieces.fa.gz",
+        contigs,
+        index,
+        include=["*"],
+        exclude=[],
+        validation=["hg19_chr17_0_1000000"],
+        soft_masked="keep",
+    )
+    genome = open_genome(index, contigs)
+    lines = [
+        f"{name}\t{at.start() - 90}\t{at.start() + 110}\t.\t0\t.\t{at.start() % 17}\t-1\t-1\t93"
+        for name, text in genome.texts.items()
+        for at in re.finditer("TGA[CG]TCA", text)
+        if at.start() >= 90 and at.start() + 110 <= len(text)
+    ]
+    assert len(lines) > 500
+    split = Split(tmp_path / "split", genome, lines, min_peaks=300, width=101, distance=1000)
+    split.check()
+    assert split.stats["status"] == "ok"
+    assert split.stats["format"] == "narrowPeak"
+    for name, sequence, _ in split.rows(1, *PARTS):
+        assert sequence[47:54] in ("TGACTCA", "TGAGTCA"), name
+    for _, sequence, _ in split.rows(0, *PARTS):
+        assert not re.search("TGA[CG]TCA", sequence)
+    fit, held = (list(zip(*rows, strict=True)) for rows in (split.train, split.test))
+    assert 0.4 < dinucleotide_floor(*fit[1:], *held[1:]) < 0.75
