@@ -1,0 +1,210 @@
+"""The gapped k-mer SVM: trained on the split of a set, applied to its test file.
+
+References
+----------
+Ghandi et al. 2014, doi:10.1371/journal.pcbi.1003711 (the kernel); Lee 2016,
+doi:10.1093/bioinformatics/btw142 (LS-GKM, the usual program).
+"""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from dflm.errors import InputError
+from dflm.evaluation.baselines.gapped import Windows, readings, windows_of
+from dflm.evaluation.baselines.svm import LinearSVM, decide
+from dflm.evaluation.baselines.tables import read_labelled, write_predictions
+from dflm.files import atomic_path, sha256_of, write_json
+from dflm.sequences.splits import read_split
+
+log = logging.getLogger(__name__)
+WORD_MAX = 12
+INFORMATIVE_MAX = 8
+FORMAT = "dflm-gkm 1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GkmArgs:
+    """How a gapped k-mer SVM is trained.
+
+    Parameters
+    ----------
+    word : int, 2 to 12
+        l, the bases of a window.
+    informative : int, 1 to 8, at most `word`
+        k, the bases of it that are read.
+    costs : list of float > 0
+        The SVM's C; the one of the best validation AUROC is taken.
+    tolerance : float > 0
+        Range of the projected gradient at which a fit ends.
+    passes : int >= 1
+        Passes over the training part at which it ends in any case.
+    """
+
+    word: int
+    informative: int
+    costs: list[float]
+    tolerance: float
+    passes: int
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.word <= WORD_MAX:
+            raise InputError(f"gkm.word is {self.word}", mend=f"2 to {WORD_MAX}")
+        if not 1 <= self.informative <= min(self.word, INFORMATIVE_MAX):
+            raise InputError(
+                f"gkm.informative is {self.informative}",
+                mend=f"1 to {INFORMATIVE_MAX}, and no more than gkm.word",
+            )
+        if not self.costs or min(self.costs) <= 0:
+            raise InputError(f"gkm.costs is {self.costs}", mend="give one or more, above 0")
+        if self.tolerance <= 0 or self.passes < 1:
+            raise InputError("gkm.tolerance must be above 0 and gkm.passes at least 1")
+
+
+def train_gkm(
+    *, train: Path, validation: Path, model: Path, metrics: Path, args: dict, seed: int
+) -> None:
+    """Train the gapped k-mer SVM of one set, on one thread.
+
+    Parameters
+    ----------
+    train, validation : Path
+        Split files of the set. Validation chooses C and turns scores into probabilities.
+    model : Path
+        The npz file to write; it holds arrays alone.
+    metrics : Path
+        The JSON file to write: what each C reached.
+    args : dict
+        See `GkmArgs`.
+    seed : int >= 0
+        Of the order of the sequences; the solution does not depend on it beyond `tolerance`.
+
+    Raises
+    ------
+    InputError
+        If a split file is wrong, lacks one of the two labels, or holds no window.
+    """
+    run = GkmArgs(**args)
+    reads = readings(run.word, run.informative)
+    parts: list[tuple[Windows, np.ndarray]] = []
+    for path in (train, validation):
+        sequences, labels = read_labelled(path)
+        windows = windows_of(sequences, run.word)
+        if not len(windows.first):
+            raise InputError(f"no sequence holds {run.word} known bases in a row", path)
+        parts.append((windows, labels))
+    (windows, labels), (held, held_labels) = parts
+    machine = LinearSVM(windows, labels, reads, seed)
+    best, tried = None, []
+    for cost in sorted(set(map(float, run.costs))):  # each starts from the one below
+        done, gap = machine.fit(cost, run.tolerance, run.passes)
+        values = decide(held, reads, machine.weights, machine.bias[0])
+        found = {
+            "cost": cost,
+            "passes": done,
+            "gap": float(gap),
+            "support_vectors": int((machine.alpha > 0).sum()),
+            "validation_auroc": float(roc_auc_score(held_labels, values)),
+        }
+        log.info("%s", "  ".join(f"{name} {value:.4g}" for name, value in found.items()))
+        tried.append(found)
+        if best is None or found["validation_auroc"] > best[0]["validation_auroc"]:
+            best = found, machine.weights.copy(), machine.bias[0], values
+    chosen, weights, bias, values = best
+    slope, intercept = platt(values, held_labels)
+    with atomic_path(model) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            allow_pickle=False,
+            format=np.array(FORMAT),
+            shape=np.array([run.word, run.informative], dtype=np.int64),
+            weights=weights,
+            scalars=np.array([bias, slope, intercept], dtype=np.float64),
+        )
+    write_json(
+        metrics,
+        {
+            "method": "gkm",
+            "args": asdict(run),
+            "seed": seed,
+            "train_sha256": sha256_of(train),
+            "validation_sha256": sha256_of(validation),
+            "sequences": len(windows),
+            "costs": tried,
+            "cost": chosen["cost"],
+            "validation_auroc": chosen["validation_auroc"],
+        },
+    )
+
+
+def platt(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Fit the sigmoid that turns scores into probabilities.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        shape=(rows,), scores of sequences that were not learnt from.
+    labels : numpy.ndarray
+        shape=(rows,), 1 or 0; both occur.
+
+    Returns
+    -------
+    slope, intercept : float
+        Of the probability 1 / (1 + exp(-(slope * value + intercept))).
+
+    References
+    ----------
+    Platt 1999, with its targets: a label is certain only as far as n observations can tell, so
+    that separable scores have a fit too.
+    """
+    bound = np.asarray(labels) == 1
+    target = np.where(bound, (bound.sum() + 1) / (bound.sum() + 2), 1 / ((~bound).sum() + 2))
+    spread = float(np.std(values)) or 1.0
+    model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-8)
+    model.fit(
+        np.concatenate([values, values])[:, None] / spread,
+        np.repeat([1, 0], len(values)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    return float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
+
+
+def predict_gkm(*, model: Path, sequences: Path, predictions: Path) -> None:
+    """Predict the sequences of a split file with a gapped k-mer SVM.
+
+    Parameters
+    ----------
+    model : Path
+        What `train_gkm` wrote.
+    sequences : Path
+        A split file: name, sequence, label.
+    predictions : Path
+        TSV to write, see `write_predictions`.
+
+    Raises
+    ------
+    InputError
+        If a file is wrong or holds no sequence.
+    """
+    try:
+        with np.load(model, allow_pickle=False) as arrays:
+            if str(arrays["format"]) != FORMAT:
+                raise ValueError(f"its format is {arrays['format']}")
+            word, informative = map(int, arrays["shape"])
+            weights, (bias, slope, intercept) = arrays["weights"], arrays["scalars"]
+    except FileNotFoundError:
+        raise InputError("there is no such file", model) from None
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"no gapped k-mer SVM ({error})", model, "train it again") from None
+    names, bases, labels = read_split(sequences)
+    if not names:
+        raise InputError("holds no sequences to predict", sequences)
+    values = decide(windows_of(bases, word), readings(word, informative), weights, bias)
+    write_predictions(predictions, names, labels, 1 / (1 + np.exp(-(slope * values + intercept))))
