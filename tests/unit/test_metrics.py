@@ -120,8 +120,8 @@ def files(tmp_path):
               for part in ("train", "test") for kind in ("positives", "negatives")}  # fmt: skip
     paths["stats"].write_text(json.dumps({"status": "ok", "reason": None} | counts))
     bits = {"before": {"bits_per_base": 1.93}, "after": {"bits_per_base": 1.9}}
-    paths["lm_metrics"].write_text(json.dumps(bits | {"seconds": {"start": 3.0, "total": 9.0}}))
-    paths["train_seconds"].write_text(json.dumps({"start": 2.0, "total": 5.0}))
+    paths["lm_metrics"].write_text(json.dumps(bits | {"seconds": {"wall": {"total": 9.0}}}))
+    paths["train_seconds"].write_text(json.dumps({"wall": {"total": 5.0}}))
     seen = {"train": {"positives": 31, "negatives": 0}, "validation": {"positives": 9}}
     paths["corpus"].write_text(json.dumps(seen))
     return paths
@@ -155,9 +155,11 @@ def test_the_record_of_a_set_has_every_field(files):
     assert (record["test_positives_in_corpus"], record["test_negatives_in_corpus"]) == (31, 0)
     assert record["dataset"] == "TF_Cell_(x-1)_Lab"
     seconds = record["seconds"]
-    assert seconds["finetune_lm"] == {"start": 3.0, "total": 9.0}
-    assert seconds["train_classifier"] == {"start": 2.0, "total": 5.0}
-    assert {"start", "reading", "floor", "plots", "total", "cpu"} == set(seconds["evaluate"])
+    assert seconds["finetune_lm"] == {"wall": {"total": 9.0}}
+    assert seconds["train_classifier"] == {"wall": {"total": 5.0}}
+    for clock in ("wall", "cpu"):
+        told = seconds["evaluate"][clock]
+        assert {"start", "reading", "floor", "plots", "total"} == set(told)
     for name in ("roc_out", "pr_out"):
         assert files[name].read_text().rstrip().endswith("</svg>")
 
@@ -189,6 +191,20 @@ def test_leaking_negatives_stop_it_and_leave_no_record(files):
     with pytest.raises(InputError, match=r"TF_Cell_\(x-1\)_Lab: negatives leak.*1\.000"):
         run(files)
     assert not files["metrics_out"].exists()
+
+
+@pytest.mark.parametrize("kind", ["genomic", "bed"])
+def test_the_floor_of_other_negatives_is_a_baseline_that_is_shown(files, kind):
+    rng = np.random.default_rng(1)
+    for part, number in (("train", 80), ("test", 40)):
+        codes = rng.integers(0, 4, size=(number, 60)).astype(np.uint8)
+        rows = write_split(files[part], codes, leak=True)
+    write_predictions(files["predictions"], rows, rng)
+    counts = json.loads(files["stats"].read_text())
+    files["stats"].write_text(json.dumps(counts | {"negatives": kind}))
+    record = run(files)
+    assert record["negatives"] == kind
+    assert record["floor_auroc"] == 1.0
 
 
 def test_predictions_of_another_file_are_refused(files):

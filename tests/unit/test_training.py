@@ -413,15 +413,14 @@ def test_the_seconds_of_a_resumed_run_are_those_of_all_its_processes(
         run_finetuning(pretrained, split, tmp_path)
     monkeypatch.undo()
     content = torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)
-    before = content["state"]["seconds"]
-    seconds = run_finetuning(pretrained, split, tmp_path)["seconds"]
+    before = content["state"]["seconds"]["wall"]
+    seconds = run_finetuning(pretrained, split, tmp_path)["seconds"]["wall"]
     assert {"start", "loading", "reading", "batches", "training", "validation", "writing"} < {
         *seconds
     }
     assert seconds["training"] > before["training"] > 0
     assert seconds["start"] > 2 * before["start"]  # both ran in this process
-    whole = sum(value for name, value in seconds.items() if name not in ("total", "cpu"))
-    assert seconds["total"] == pytest.approx(whole, abs=0.01)
+    assert seconds["total"] >= sum(seconds.values()) - seconds["total"] - 0.01
 
 
 def test_a_pretrained_model_of_another_shape_is_refused(pretrained, split, tmp_path):
@@ -453,7 +452,7 @@ def test_the_classifier_finds_the_planted_word_and_predicts_it(pretrained, split
         threads=1,
     )
     for name in ("seconds.json", "predict.json"):
-        assert json.loads((tmp_path / name).read_text())["total"] > 0
+        assert json.loads((tmp_path / name).read_text())["wall"]["total"] > 0
     rows = [line.split("\t") for line in predictions.read_text().splitlines()]
     assert rows[0] == [
         "name",

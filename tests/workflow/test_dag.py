@@ -136,8 +136,13 @@ def finished(snakemake):
         files.append(f"results/chipseq/{name}/corpus.json")
         files += [f"results/classify/{name}/{end}" for end in ("predictions.tsv", "roc.svg")]
         files += [
-            f"results/classify/{name}/seconds/{rule}.json"
-            for rule in ("train_classifier", "predict")
+            f"results/{stage}/{name}/seconds/{rule}.json"
+            for stage, rule in (
+                ("chipseq", "split"),
+                ("chipseq", "count_in_corpus"),
+                ("classify", "train_classifier"),
+                ("classify", "predict"),
+            )
         ]
         files.append(f"results/classify/{name}/pr.svg")
     files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]

@@ -100,6 +100,7 @@ checkpoint split_chipseq:
         validation="results/chipseq/{dataset}/validation.tsv.gz",
         test="results/chipseq/{dataset}/test.tsv.gz",
         stats="results/chipseq/{dataset}/stats.json",
+        seconds="results/chipseq/{dataset}/seconds/split.json",
     log:
         "logs/split_chipseq/{dataset}.log",
     conda:
@@ -124,6 +125,7 @@ rule count_in_corpus:
         test="results/chipseq/{dataset}/test.tsv.gz",
     output:
         counts="results/chipseq/{dataset}/corpus.json",
+        seconds="results/chipseq/{dataset}/seconds/count_in_corpus.json",
     log:
         "logs/count_in_corpus/{dataset}.log",
     conda:

@@ -266,13 +266,18 @@ def evaluation_inputs(wildcards):
             train=f"results/chipseq/{dataset}/train.tsv.gz",
             test=f"results/chipseq/{dataset}/test.tsv.gz",
             seconds=[
-                f"results/classify/{dataset}/seconds/{rule}.json"
-                for rule in ("train_classifier", "predict")
+                f"results/{job}.json"
+                for job in (
+                    f"chipseq/{dataset}/seconds/split",
+                    f"classify/{dataset}/seconds/train_classifier",
+                    f"classify/{dataset}/seconds/predict",
+                )
             ],
         )
         # What a given language model has read is not known.
         if config["language_model"]["pretrained"] is None:
             files["corpus"] = f"results/chipseq/{dataset}/corpus.json"
+            files["seconds"].append(f"results/chipseq/{dataset}/seconds/count_in_corpus.json")
     return files
 
 

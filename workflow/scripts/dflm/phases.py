@@ -9,11 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-NOT_PHASES = ("total", "cpu")
-
 
 class Phases:
-    """Wall seconds of a job by phase, and its CPU seconds.
+    """Seconds of a job by phase: those that passed, and those that processors worked for it.
 
     The first phase, ``start``, runs from the creation of the process to here: the interpreter
     and all imports.
@@ -23,40 +21,62 @@ class Phases:
     >>> phases = Phases()
     >>> with phases("reading"):
     ...     text = "ACGT"
-    >>> sorted(phases.as_dict())
-    ['cpu', 'reading', 'start', 'total']
+    >>> sorted(phases.as_dict()["wall"])
+    ['reading', 'start', 'total']
     """
 
     def __init__(self) -> None:
-        self._seconds = {"start": process_age()}
-        self._earlier_cpu = 0.0
+        self._begun = self._now()
+        self._start = {"wall": process_age(), "cpu": self._begun["cpu"]}
+        self._seconds = {"start": dict(self._start)}
+        self._earlier = {"wall": 0.0, "cpu": 0.0}
+
+    @staticmethod
+    def _now() -> dict[str, float]:
+        return {"wall": time.perf_counter(), "cpu": time.process_time()}
 
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Count the block's time to a phase; blocks of one name add up."""
-        begin = time.perf_counter()
+        before = self._now()
         try:
             yield
         finally:
-            passed = time.perf_counter() - begin
-            self._seconds[name] = self._seconds.get(name, 0.0) + passed
+            after = self._now()
+            self._count(name, {clock: after[clock] - before[clock] for clock in after})
 
-    def add(self, earlier: dict[str, float]) -> None:
+    def _count(self, name: str, passed: dict[str, float]) -> None:
+        phase = self._seconds.setdefault(name, {"wall": 0.0, "cpu": 0.0})
+        for clock, seconds in passed.items():
+            phase[clock] += seconds
+
+    def add(self, earlier: dict[str, dict[str, float]]) -> None:
         """Add what `as_dict` told of an earlier process of the same job, before it was killed."""
-        for name, seconds in earlier.items():
-            if name not in NOT_PHASES:
-                self._seconds[name] = self._seconds.get(name, 0.0) + seconds
-        self._earlier_cpu += earlier["cpu"]
+        for clock, phases in earlier.items():
+            for name, seconds in phases.items():
+                if name == "total":
+                    self._earlier[clock] += seconds
+                else:
+                    self._count(name, {clock: seconds})
 
-    def as_dict(self) -> dict[str, float]:
-        """Return the seconds of each phase, their sum ``total``, and the ``cpu`` seconds.
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """Return the seconds so far of each phase and in all.
 
-        CPU seconds are those of all threads, user and system, and so no part of the sum.
+        Returns
+        -------
+        dict
+            ``wall``, the seconds that passed, and ``cpu``, those of all threads of the process,
+            user and system. Each holds the seconds of every phase and ``total``, which is more
+            than their sum by what lies between them.
         """
+        now = self._now()
+        totals = {clock: now[clock] - self._begun[clock] for clock in now}
         return {
-            **{name: round(seconds, 3) for name, seconds in self._seconds.items()},
-            "total": round(sum(self._seconds.values()), 3),
-            "cpu": round(self._earlier_cpu + time.process_time(), 3),
+            clock: {
+                **{name: round(phase[clock], 3) for name, phase in self._seconds.items()},
+                "total": round(self._earlier[clock] + self._start[clock] + totals[clock], 3),
+            }
+            for clock in now
         }
 
 
