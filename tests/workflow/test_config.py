@@ -102,6 +102,10 @@ def test_defaults_are_filled_in_all_the_way_down(read):
             "pretrain: {optimizer: nt-asgd, validations_per_epoch: 5}",
             "nt-asgd.*pretrain.nonmono .* 6 validations.*there are 5",
         ),
+        ("peaks: {width: 10}", "peaks.width is 10; allowed: a whole number, at least 20"),
+        ("peaks: {negatives: random}", "peaks.negatives.*genomic, shuffle"),
+        ("peaks: {test: chr8}", 'peaks.test is "chr8"; allowed: a list or null of text'),
+        ("peaks: {test: []}", "peaks.test.*at least 1"),
         ("simulate: {peaks: 100, test_positives: 50}", "simulate.peaks is 100; allowed: more"),
         ("language_model: {pretrained: nowhere}", "language_model.pretrained: there is no file"),
     ],
@@ -125,6 +129,12 @@ SHEETS = {
     "dataset\nA\n": "there is no A_AC.seq.gz in data",
     "dataset\ttrain\ttest\nA\tno.gz\thttp://x.org/b.gz\n": "A, column train: there is no file",
     f"dataset\ttrain_sha256\n{NAMES[1]}\tabc\n": "column train_sha256 is abc; allowed: 64",
+    "dataset\tpeaks\tpeaks_sha256\nA\tgenome.fa\tabc\n": "column peaks_sha256 is abc; allowed: 64",
+    "dataset\tpeaks\nA\tno.bed\n": "A, column peaks: there is no file no.bed",
+    "dataset\tpeaks\nA\tftp://x.org/a.bed\n": "column peaks: .* has the scheme ftp; allowed: http",
+    "dataset\tpeaks\tnegatives\nA\tgenome.fa\tno.bed\n": "column negatives: there is no file",
+    "dataset\tpeaks\ttrain\nA\tgenome.fa\tgenome.fa\n": "A has peaks and train; a set has either",
+    f"dataset\tnegatives\n{NAMES[1]}\tgenome.fa\n": "has negatives and no peaks; negatives go with",
 }
 
 
@@ -133,6 +143,27 @@ def test_a_mistake_in_the_sheet_is_named(read, sheet):
     Path("sheet.tsv").write_text(sheet)
     with pytest.raises(WorkflowError, match=SHEETS[sheet]):
         read()
+
+
+def test_a_row_of_peaks_needs_no_other_file_but_the_genome(read):
+    Path("sheet.tsv").write_text("dataset\tpeaks\tnegatives\nMYTF_cells\tgenome.fa\tgenome.fa\n")
+    config, (row,) = read("datasets: {source: null}")
+    assert (row["tf"], row["peaks"], row["train"]) == ("MYTF", "genome.fa", "")
+    assert config["peaks"]["negatives"] == "genomic"
+    # A language model that is given spares the genome, and the peaks need it all the same.
+    lm = "language_model: {pretrained: nowhere}\ngenome: {source: missing.fa}"
+    with pytest.raises(WorkflowError, match=r"language_model\.pretrained: there is no file"):
+        read(lm)
+    card = {
+        "format": "dflm-language-model",
+        "architecture": {"embedding": 200, "hidden": 800, "layers": 6},
+        "vocabulary": {"k": 3, "stride": 1},
+    }
+    Path("nowhere").mkdir()
+    Path("nowhere/model.safetensors").write_bytes(b"")
+    Path("nowhere/model.json").write_text(json.dumps(card))
+    with pytest.raises(WorkflowError, match=r"genome\.source: there is no file missing\.fa"):
+        read(lm)
 
 
 def test_groups_need_a_value_that_can_name_a_folder(read):

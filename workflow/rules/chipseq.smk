@@ -1,4 +1,4 @@
-"""The ChIP-seq sets: fetched, listed, split, looked up in the genome."""
+"""The ChIP-seq sets: fetched, listed, split or cut out of the genome, looked up in it."""
 
 ARCHIVE = "resources/chipseq/archive" + (
     ending_of(config["datasets"]["source"] or "", ARCHIVE_ENDINGS) or ".zip"
@@ -9,6 +9,8 @@ ARCHIVE = "resources/chipseq/archive" + (
 localrules:
     get_chipseq_archive,
     get_chipseq,
+    get_peaks,
+    get_negatives,
 
 
 rule get_chipseq_archive:
@@ -103,6 +105,8 @@ checkpoint split_chipseq:
         seconds="results/chipseq/{dataset}/seconds/split.json",
     log:
         "logs/split_chipseq/{dataset}.log",
+    wildcard_constraints:
+        dataset=other_than(PEAK_SETS),
     conda:
         "../envs/genomics.yaml"
     threads: 1
@@ -115,6 +119,83 @@ checkpoint split_chipseq:
         dataset="{dataset}",
     script:
         "../scripts/split_chipseq.py"
+
+
+rule get_peaks:
+    input:
+        lib=library("get_file.py"),
+        source=lambda wildcards: local_source(row_of(wildcards.dataset)["peaks"]),
+    output:
+        "resources/peaks/{dataset}.peaks",
+    log:
+        "logs/get_peaks/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(PEAK_SETS),
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=30,
+    params:
+        source=lambda wildcards: row_of(wildcards.dataset)["peaks"],
+        checksum=lambda wildcards: sheet_checksum(wildcards, "peaks"),
+    script:
+        "../scripts/get_file.py"
+
+
+rule get_negatives:
+    input:
+        lib=library("get_file.py"),
+        source=lambda wildcards: local_source(row_of(wildcards.dataset)["negatives"]),
+    output:
+        "resources/peaks/{dataset}.negatives",
+    log:
+        "logs/get_negatives/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(PEAK_SETS),
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=30,
+    params:
+        source=lambda wildcards: row_of(wildcards.dataset)["negatives"],
+        checksum=lambda wildcards: sheet_checksum(wildcards, "negatives"),
+    script:
+        "../scripts/get_file.py"
+
+
+checkpoint split_peaks:
+    input:
+        unpack(peak_files),
+        lib=library("split_peaks.py"),
+        index="results/genome/index.json",
+        contigs="results/genome/contigs",
+    output:
+        train="results/chipseq/{dataset}/train.tsv.gz",
+        validation="results/chipseq/{dataset}/validation.tsv.gz",
+        test="results/chipseq/{dataset}/test.tsv.gz",
+        stats="results/chipseq/{dataset}/stats.json",
+        seconds="results/chipseq/{dataset}/seconds/split.json",
+    log:
+        "logs/split_peaks/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(PEAK_SETS),
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=30,
+    params:
+        split=config["chipseq"],
+        peaks=config["peaks"],
+        seed=config["seed"],
+        dataset="{dataset}",
+    script:
+        "../scripts/split_peaks.py"
 
 
 rule count_in_corpus:

@@ -14,6 +14,18 @@ ROWS = read_configuration(
     workflow.source_path("../schemas/config.schema.yaml"),
     workflow.source_path("../schemas/datasets.schema.yaml"),
 )
+# The sets whose sequences are cut out of the genome; only a sheet names any.
+PEAK_SETS = [row["dataset"] for row in ROWS or [] if row["peaks"]]
+
+
+def one_of(names):
+    """Return a regular expression that these names match and no other; nothing if there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def other_than(names):
+    """Return a regular expression that all names but these match."""
+    return f"(?!(?:{one_of(names)})(?:/|$))[^/]+"
 
 
 wildcard_constraints:
@@ -142,16 +154,17 @@ def startable(rows):
 
 
 def split_status(dataset):
-    """Return what split_chipseq said of a set, ok or skipped, or None before it ran."""
+    """Return what the split said of a set, ok or skipped, or None before it ran."""
+    split = checkpoints.split_peaks if dataset in PEAK_SETS else checkpoints.split_chipseq
     try:
-        stats = checkpoints.split_chipseq.get(dataset=dataset).output.stats
+        stats = split.get(dataset=dataset).output.stats
     except IncompleteCheckpointException:
         return None
     return json.loads(Path(stats).read_text())["status"]
 
 
 def is_skipped(dataset):
-    """Say whether split_chipseq left a set out.
+    """Say whether the split left a set out.
 
     Until that is known the set counts as good: so each set goes its own way, and one that fails
     holds up no other. The jobs planned for it are dropped when the checkpoint says otherwise.
@@ -160,7 +173,7 @@ def is_skipped(dataset):
 
 
 def split_file(dataset, name):
-    """Return an output of split_chipseq; marked, before it ran, as what the job waits for.
+    """Return an output of a set's split; marked, before it ran, as what the job waits for.
 
     By the mark Snakemake knows to plan anew once the checkpoint is there.
     """
@@ -214,6 +227,18 @@ def chipseq_source(wildcards):
     return where | dict(folder=chipseq_folder() or None)
 
 
+def peak_files(wildcards):
+    """Return the fetched peaks of a set and, where the sheet names them, its negatives."""
+    kinds = ["peaks", "negatives"] if row_of(wildcards.dataset)["negatives"] else ["peaks"]
+    return {kind: f"resources/peaks/{wildcards.dataset}.{kind}" for kind in kinds}
+
+
+def sheet_checksum(wildcards, column):
+    """Return the checksum that the sheet gives for a file of a set, or None."""
+    digest = row_of(wildcards.dataset)[f"{column}_sha256"]
+    return f"sha256:{digest}" if digest else None
+
+
 def language_model(wildcards):
     """Return weights and card of the language model that fine-tuning starts from."""
     given = config["language_model"]["pretrained"]
@@ -226,7 +251,7 @@ def language_model(wildcards):
 
 
 def group_members(wildcards):
-    """Return the names of a group's sets that split_chipseq did not skip."""
+    """Return the names of a group's sets that were not skipped."""
     rows = [row for row in all_rows() if group_of(row) == wildcards.group]
     if not rows:
         groups = sorted({group_of(row) for row in all_rows()})

@@ -325,12 +325,43 @@ def check_sheet(path, columns, rows, schema, config):
         seen.add(name)
         if problem := name_problem(row[group_by]):
             yield f"{path}: {name}, column {group_by} (finetune.group_by): {problem}"
-        yield from check_files(path, row, datasets["source"])
+        if row["peaks"]:
+            yield from check_peaks(path, row)
+        else:
+            yield from check_files(path, row, datasets["source"])
+        for column in ("train", "test", "peaks", "negatives"):
+            checksum = row[f"{column}_sha256"]
+            if checksum and not re.fullmatch("[0-9a-fA-F]{64}", checksum):
+                yield (
+                    f"{path}: {name}, column {column}_sha256 is {checksum}; allowed: 64 hexadecimal "
+                    "digits"
+                )
+    if any(row["peaks"] for row in rows) and config["language_model"]["pretrained"] is not None:
+        yield source_problem("genome.source", config["genome"]["source"], GENOME_ENDINGS)
+
+
+def check_peaks(path, row):
+    """Yield what is wrong with the files of a row that holds peaks."""
+    name = row["dataset"]
+    for column in ("train", "test"):
+        if row[column]:
+            yield (
+                f"{path}: {name} has peaks and {column}; a set has either peaks, which are cut out of the "
+                "genome, or train and test, which hold sequences"
+            )
+    for column in ("peaks", "negatives"):
+        if row[column]:
+            yield source_problem(f"{path}: {name}, column {column}", row[column])
 
 
 def check_files(path, row, source):
-    """Yield what is wrong with the two files of a row."""
+    """Yield what is wrong with the two files of a row that holds sequences."""
     name = row["dataset"]
+    if row["negatives"]:
+        yield (
+            f"{path}: {name} has negatives and no peaks; negatives go with the column peaks (a "
+            "test file of sequences brings its own)"
+        )
     for column, part in (("train", "AC"), ("test", "B")):
         key = f"{path}: {name}, column {column}"
         if row[column]:
@@ -339,9 +370,6 @@ def check_files(path, row, source):
             yield f"{key} is empty, and datasets.source, where NAME_{part}.seq.gz would come from, is null"
         elif Path(source).is_dir() and not find_in(source, f"{name}_{part}.seq.gz"):
             yield f"{key} is empty, and there is no {name}_{part}.seq.gz in {source} (datasets.source)"
-        checksum = row[f"{column}_sha256"]
-        if checksum and not re.fullmatch("[0-9a-fA-F]{64}", checksum):
-            yield f"{path}: {name}, column {column}_sha256 is {checksum}; allowed: 64 hexadecimal digits"
 
 
 def select_rows(rows, patterns, where):
