@@ -3,9 +3,10 @@
 import pytest
 import torch
 from dflm.model.language_model import LanguageModel
+from dflm.model.wavefront import Wavefront
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.graph import Replayed
-from dflm.training.optim import adamw
+from dflm.training.optim import NTASGD, adamw
 from dflm.training.step import LanguageModelStep
 
 CPU = torch.device("cpu")
@@ -124,16 +125,21 @@ WINDOWS = [
 ]
 
 
-def run(recorder, windows=WINDOWS, batch=4):
-    """Train over windows; return all that steps gave and left behind."""
+def run(device=CPU, averaged=False, **how):
+    """Train over windows; return all that the steps gave and left behind."""
     torch.manual_seed(0)
-    model = LanguageModel(LM.architecture, LM.dropouts).train()
-    step = LanguageModelStep(model, LM, ARGS, CPU, recorder=recorder)
-    optimizer = adamw([(model, 0.01)], 0.01, CPU)
+    model = LanguageModel(LM.architecture, LM.dropouts).to(device).train()
+    step = LanguageModelStep(model, LM, ARGS, device, **how)
+    if averaged:
+        optimizer = NTASGD(step.parameters, 1.0, 0.01, nonmono=1)
+    else:
+        optimizer = adamw([(model, 0.01)], 0.01, device)
     generator = torch.Generator().manual_seed(1)
     state, trace = None, []
-    for length, carried in windows:
-        tokens = torch.randint(0, 17, (batch, length + 1), generator=generator)
+    for i, (length, carried) in enumerate(WINDOWS):
+        if averaged and i < 3:
+            optimizer.observe(float(i))  # averaging begins with the third
+        tokens = torch.randint(0, 17, (4, length + 1), generator=generator).to(device)
         state, summed, count = step(tokens[:, :-1], tokens[:, 1:], state if carried else None)
         trace += [summed, count, *(part.clone() for layer in state for part in layer)]
         trace += [parameter.grad.clone() for parameter in model.parameters()]
@@ -141,10 +147,11 @@ def run(recorder, windows=WINDOWS, batch=4):
     return [*trace, *(parameter.detach() for parameter in model.parameters())]
 
 
-def test_a_recorded_step_is_the_eager_one_bit_for_bit():
+@pytest.mark.parametrize("how", [{}, {"averaged": True}, {"wavefront": Wavefront(3)}])
+def test_a_recorded_step_is_the_eager_one_bit_for_bit(how):
     # Dropout on, lengths that change, states carried and not.
     recorder = RecordAgain()
-    eager, recorded = run(None), run(recorder)
+    eager, recorded = run(**how), run(**how, recorder=recorder)
     assert (recorder.recorded, recorder.replayed) == (2, 5)
     assert len(eager) == len(recorded)
     for i, (a, b) in enumerate(zip(eager, recorded, strict=True)):

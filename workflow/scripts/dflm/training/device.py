@@ -1,6 +1,7 @@
 """Where and how precisely a training runs."""
 
 import logging
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -10,9 +11,13 @@ log = logging.getLogger(__name__)
 # Rows that fill 95 % of a big GPU's 132 multiprocessors, and a bound on their memory.
 FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 
+# Without it cuBLAS and cuDNN's recurrent layers may sum in another order at the next run. It is
+# the workspace that Hopper GPUs have anyway.
+REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
 
 def pick_device(gpu: int, threads: int) -> torch.device:
-    """Return the device of a job and set its CPU threads.
+    """Return the device of a job, set its CPU threads and what makes a GPU repeat itself.
 
     Parameters
     ----------
@@ -28,6 +33,8 @@ def pick_device(gpu: int, threads: int) -> torch.device:
         that is not what was asked for.
     """
     torch.set_num_threads(max(1, threads))
+    for name, value in REPRODUCIBLE.items():
+        os.environ.setdefault(name, value)
     if gpu >= 1 and torch.cuda.is_available():
         device = torch.device("cuda", torch.cuda.current_device())
         log.info("training on %s", torch.cuda.get_device_name(device))
