@@ -14,7 +14,7 @@ from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import BPTTStream, SequenceBatches
 from dflm.training.device import REPRODUCIBLE, autocast
 from dflm.training.graph import CudaRecorder
-from dflm.training.optim import adamw
+from dflm.training.optim import NTASGD, adamw
 from dflm.training.predict import strand_probabilities
 from dflm.training.step import LanguageModelStep
 from test_graph import ARGS, LM, run
@@ -175,12 +175,15 @@ def test_each_replay_draws_masks_of_its_own():
     assert len({float(loss) for loss in losses}) == 6
 
 
+@pytest.mark.parametrize("averaged", [True, False])
 @pytest.mark.parametrize("eager", [True, False])
-def test_nothing_in_a_step_waits_for_the_gpu(eager):
+def test_nothing_in_a_step_waits_for_the_gpu(eager, averaged):
     stream = BPTTStream(torch.randint(0, 5, (20_000,), dtype=torch.uint8).to(GPU), 2, 1, 8, 20)
     model = LanguageModel(LM.architecture, LM.dropouts).to(GPU).train()
     step = LanguageModelStep(model, LM, ARGS, GPU, eager=eager)
     optimizer, score, state = adamw([(model, 0.01)], 0.01, GPU), LanguageModelScore(1), None
+    averaging = NTASGD(step.parameters, 1.0, 0.01, nonmono=1)
+    assert [averaging.observe(x) for x in (0.0, 1.0, 2.0)][-1]
     loss = torch.zeros((), device=GPU)
     for i, (start, length) in enumerate(stream.windows()[:8]):
         if i == 4:  # by now all is allocated and recorded
@@ -188,8 +191,11 @@ def test_nothing_in_a_step_waits_for_the_gpu(eager):
         try:
             tokens, targets = stream.window(start, length)
             state, summed, _ = step(tokens, targets, state)
-            ARGS.one_cycle.apply(optimizer, i / 8)
-            optimizer.step()
+            if averaged:
+                averaging.step()
+            else:
+                ARGS.one_cycle.apply(optimizer, i / 8)
+                optimizer.step()
             loss += summed
             with torch.no_grad():
                 logits, _ = model(tokens, state)

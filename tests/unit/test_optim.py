@@ -136,3 +136,15 @@ def test_nt_asgd_goes_on_from_its_state():
         o.swap_average()
     assert torch.equal(weight, again)
     assert other.losses == optimizer.losses
+
+
+def test_nt_asgd_goes_on_from_the_state_of_another_device():
+    weight, optimizer = nt_asgd(1.0)
+    for loss in (1.0, 1.0, 1.0, 2.0):
+        optimizer.observe(loss)
+    state = optimizer.state_dict()
+    state["optimizer"]["param_groups"][0]["capturable"] = True  # as a GPU leaves it
+    optimizer.load_state_dict(state)
+    weight.grad = torch.ones(1)
+    optimizer.step()  # torch refuses this setting on the CPU
+    assert weight.item() == pytest.approx(0.9)

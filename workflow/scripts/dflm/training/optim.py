@@ -200,6 +200,14 @@ class NTASGD:
             t0=0,
             weight_decay=self.weight_decay,
         )
+        self._keep_on_device()
+
+    def _keep_on_device(self) -> None:
+        """Let ASGD read its rates where they are: on a GPU it would wait for each of them."""
+        for group in self.optimizer.param_groups:
+            group["capturable"] = self.parameters[0].is_cuda
+        # torch would warn that this is slower where no graph is recorded; here it is not.
+        self.optimizer._warned_capturable_if_run_uncaptured = True
 
     @torch.no_grad()
     def swap_average(self) -> None:
@@ -226,3 +234,5 @@ class NTASGD:
         if state["triggered"]:
             self._begin_averaging()
         self.optimizer.load_state_dict(state["optimizer"])
+        if state["triggered"]:
+            self._keep_on_device()  # a state may come from another device
