@@ -1,0 +1,329 @@
+"""Runs a stage of the workflow on made-up input, in a process of its own, and measures it.
+
+Shared by the benchmarks of memory and by the tests that hold `dflm.resources` against it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
+SMALL = {"embedding": 64, "hidden": 192, "layers": 2}
+FULL = {"embedding": 200, "hidden": 800, "layers": 6}
+
+_CHILD = """
+import importlib, json, sys, time
+from pathlib import Path
+task = json.load(sys.stdin)
+exec(task["before"])
+work = getattr(importlib.import_module(task["module"]), task["function"])
+wall, cpu = time.perf_counter(), time.process_time()
+work(*task["args"], **task["kwargs"])
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+# Not getrusage: its maximum outlives exec, so it would be that of the process before.
+peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+device = 0
+if "torch" in sys.modules:
+    import torch
+    if torch.cuda.is_available():
+        device = torch.cuda.max_memory_allocated()
+print(json.dumps({"peak": peak, "device_peak": device, "seconds": wall, "cpu": cpu}))
+"""
+
+
+def measured(module: str, function: str, *args: object, before: str = "", **kwargs: object) -> dict:
+    """Call a function of the library in a new process with one thread.
+
+    `before` is code to run there first. Returns the peak of the process's memory and of the
+    device's (bytes, 0 without CUDA) and the seconds of the call, by the wall and of CPU time;
+    imports are left out.
+    """
+    task = {
+        "module": module,
+        "function": function,
+        "before": before,
+        "args": args,
+        "kwargs": kwargs,
+    }
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD],
+        input=json.dumps(task, default=str),
+        env={**os.environ, **limits, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module}.{function} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def settings() -> dict:
+    """Return the configuration's defaults, which stand in its schema."""
+
+    def fill(node: dict) -> object:
+        if "properties" in node:
+            return {name: fill(child) for name, child in node["properties"].items()}
+        return node["default"]
+
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    return fill(schema)
+
+
+def language_model(**changes: object) -> dict:
+    """Return what the training functions take as `language_model`."""
+    chosen = settings()
+    model = {key: value for key, value in chosen["language_model"].items() if key != "pretrained"}
+    return {**model, **chosen["kmers"], **changes}
+
+
+def outputs(folder: Path) -> dict:
+    """Return the files that every training writes."""
+    return {
+        "weights": folder / "model.safetensors",
+        "card": folder / "model.json",
+        "history": folder / "metrics.jsonl",
+        "checkpoint": folder / "checkpoints" / "last.pt",
+    }
+
+
+def write_fasta(path: Path, contigs: dict[str, int], line: int = 60) -> None:
+    """Write random contigs of given lengths."""
+    rng = np.random.default_rng(1)
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
+    with open(path, "wb") as stream:
+        for name, length in contigs.items():
+            stream.write(f">{name}\n".encode())
+            lines = np.full((-(-length // line), line + 1), ord("\n"), dtype=np.uint8)
+            lines[:, :line] = letters[rng.integers(0, 4, (len(lines), line), dtype=np.uint8)]
+            text = lines.tobytes()
+            stream.write(text[: length + (length - 1) // line] + b"\n")
+
+
+def make_genome(folder: Path, train: int, validation: int) -> dict:
+    """Shard a random genome of that many bases; return `index` and `contigs`."""
+    from dflm.sequences.genome import shard_genome
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_fasta(folder / "genome.fa", {"t": train, "v": validation})
+    places = {"contigs": folder / "contigs", "index": folder / "index.json"}
+    shard_genome(
+        folder / "genome.fa",
+        *places.values(),
+        include=["*"],
+        exclude=[],
+        validation=["v"],
+        soft_masked="keep",
+    )
+    return places
+
+
+def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dict:
+    """Write an untrained language model, or a classifier; return `weights` and `card`."""
+    from dflm.model.classifier import PoolingClassifier
+    from dflm.model.files import save_model
+    from dflm.model.language_model import LanguageModel
+    from dflm.training.arguments import LanguageModelArgs
+
+    args = LanguageModelArgs(**model)
+    made = LanguageModel(args.architecture, args.dropouts)
+    if classifier is not None:
+        head = classifier["head"]
+        made = PoolingClassifier(args.architecture, args.dropouts, head["hidden"], head["dropout"])
+    files = {"weights": folder / "model.safetensors", "card": folder / "model.json"}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(made, *files.values(), training={}, metrics={})
+    return files
+
+
+def write_split(path: Path, rows: int, width: int = 101, seed: int = 1) -> Path:
+    """Write a table of random sequences, every other one bound."""
+    from dflm.files import write_gzip_text
+    from dflm.sequences.kmers import decode
+    from dflm.sequences.splits import HEADER
+
+    codes = np.random.default_rng(seed).integers(0, 4, (rows, width), dtype=np.uint8)
+    with write_gzip_text(path) as stream:
+        stream.write(HEADER + "\n")
+        for i, row in enumerate(codes):
+            stream.write(f"peak_{seed}_{i}\t{decode(row)}\t{i % 2}\n")
+    return path
+
+
+def write_set(path: Path, rows: int, positive: int, width: int = 101, seed: int = 1) -> Path:
+    """Write a file in DeepBind's format; the first `positive` rows are bound."""
+    from dflm.files import write_gzip_text
+    from dflm.sequences.kmers import decode
+
+    codes = np.random.default_rng(seed).integers(0, 4, (rows, width), dtype=np.uint8)
+    with write_gzip_text(path) as stream:
+        stream.write("FoldID\tEventID\tseq\tBound\n")
+        for i, row in enumerate(codes):
+            stream.write(f"A\tseq_{i:05d}_peak\t{decode(row)}\t{int(i < positive)}\n")
+    return path
+
+
+def pretraining(folder: Path, model: dict, batch: int, bptt: int, steps: int = 3) -> dict:
+    """Measure `steps` windows of pretraining, a validation and all that stands around them."""
+    bases = batch * bptt * steps + model["k"] + 1
+    args = settings()["pretrain"]
+    args |= {"batch_size": batch, "bptt": bptt, "validations_per_epoch": 1}
+    return measured(
+        "dflm.training.pretrain",
+        "pretrain",
+        **make_genome(folder / "genome", bases, bases),
+        **outputs(folder / "out"),
+        metrics=folder / "out" / "metrics.json",
+        language_model=model,
+        args=args,
+        seed=1,
+        gpu=1,
+        threads=1,
+    )
+
+
+def finetuning(folder: Path, model: dict, batch: int, sequences: int, width: int = 101) -> dict:
+    """Measure an epoch of fine-tuning on a set with that many training sequences."""
+    args = {key: value for key, value in settings()["finetune"].items() if key != "group_by"}
+    given = make_model(folder / "lm", model)
+    return measured(
+        "dflm.training.finetune",
+        "finetune",
+        weights_in=given["weights"],
+        card_in=given["card"],
+        train=[write_split(folder / "train.tsv.gz", sequences, width)],
+        validation=[write_split(folder / "validation.tsv.gz", sequences // 8, width, 2)],
+        test=[write_split(folder / "test.tsv.gz", 100, width, 3)],
+        **outputs(folder / "out"),
+        metrics=folder / "out" / "metrics.json",
+        language_model=model,
+        args=args | {"batch_size": batch, "epochs": 1},
+        group="g",
+        members=["g"],
+        seed=1,
+        gpu=1,
+        threads=1,
+    )
+
+
+def classifying(folder: Path, model: dict, batch: int, sequences: int, width: int = 101) -> dict:
+    """Measure a classifier's training: an epoch of its head, and one of all its layers."""
+    stages = [{"unfreeze": u, "epochs": 1, "learning_rate": 0.01} for u in (1, "all")]
+    given = make_model(folder / "lm", model)
+    return measured(
+        "dflm.training.classify",
+        "train_classifier",
+        weights_in=given["weights"],
+        card_in=given["card"],
+        train=write_split(folder / "train.tsv.gz", sequences, width),
+        validation=write_split(folder / "validation.tsv.gz", sequences // 8, width, 2),
+        **outputs(folder / "out"),
+        args=settings()["classifier"] | {"batch_size": batch, "stages": stages},
+        dataset="d",
+        seed=1,
+        gpu=1,
+        threads=1,
+    )
+
+
+def predicting(folder: Path, model: dict, batch: int, sequences: int, width: int = 101) -> dict:
+    """Measure the prediction of a table."""
+    return measured(
+        "dflm.training.predict",
+        "predict",
+        **make_model(folder / "classifier", model, settings()["classifier"]),
+        sequences=write_split(folder / "test.tsv.gz", sequences, width),
+        predictions=folder / "predictions.tsv",
+        **settings()["predict"] | {"batch_size": batch},
+        gpu=1,
+        threads=1,
+    )
+
+
+def splitting(folder: Path, sequences: int, width: int = 101) -> dict:
+    """Measure the splitting of a set with that many training peaks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return measured(
+        "dflm.sequences.splits",
+        "split_dataset",
+        write_set(folder / "AC.seq.gz", sequences, sequences, width),
+        write_set(folder / "B.seq.gz", 1000, 500, width, 2),
+        *(folder / f"{part}.tsv.gz" for part in ("train", "validation", "test")),
+        folder / "stats.json",
+        dataset="TF_CELL_x",
+        seed=1,
+        **settings()["chipseq"],
+    )
+
+
+def sharding(folder: Path, bases: int, contigs: int = 4) -> dict:
+    """Measure the sharding of a genome."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {"v": 1000} | {f"t{i}": bases // contigs for i in range(contigs)}
+    write_fasta(folder / "genome.fa", sizes)
+    return measured(
+        "dflm.sequences.genome",
+        "shard_genome",
+        folder / "genome.fa",
+        folder / "contigs",
+        folder / "index.json",
+        include=["*"],
+        exclude=[],
+        validation=["v"],
+        soft_masked="keep",
+    )
+
+
+def looking_up(folder: Path, longest: int, sequences: int, width: int = 101) -> dict:
+    """Measure the search of a table's sequences in a genome with a contig of that length."""
+    return measured(
+        "dflm.sequences.overlap",
+        "count_in_corpus",
+        *reversed(make_genome(folder / "genome", longest, 1000).values()),
+        write_split(folder / "test.tsv.gz", sequences, width),
+        folder / "corpus.json",
+        dataset="d",
+    )
+
+
+def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
+    """Measure the judgement of a set's predictions, all of them by chance."""
+    from dflm.files import write_json
+
+    tables = [write_split(folder / f"{n}.tsv.gz", n, width, n) for n in (train, test)]
+    predictions = folder / "predictions.tsv"
+    with predictions.open("w") as stream:
+        stream.write("name\tlabel\tprobability\n")
+        for i, value in enumerate(np.random.default_rng(1).random(test)):
+            stream.write(f"peak_{test}_{i}\t{i % 2}\t{value:.9g}\n")
+    parts = [f"{part}_{kind}" for part in ("train", "test") for kind in ("positives", "negatives")]
+    contents = {
+        "card": {},
+        "stats": {"status": "ok", **dict.fromkeys(parts, 1)},
+        "lm": {"seconds": {}},
+    }
+    for name, content in contents.items():
+        write_json(folder / f"{name}.json", content)
+    return measured(
+        "dflm.evaluation.metrics",
+        "evaluate",
+        predictions,
+        *(folder / f"{name}.json" for name in contents),
+        *tables,
+        None,
+        {},
+        folder / "metrics.json",
+        folder / "roc.svg",
+        folder / "pr.svg",
+        dataset="d",
+        args={"floor_tolerance": 0.5},
+        seed=1,
+    )
