@@ -43,6 +43,10 @@ def words_of(sequence, width):
     return {min(pair) for pair in strands if "N" not in pair[0]}
 
 
+def random_text(rng, length=101):
+    return decode(rng.integers(0, 4, length, dtype=np.uint8))
+
+
 def level(sequence, others, width):
     if any(sequence in (other, other_strand(other)) for other in others):
         return EXACT
@@ -124,7 +128,7 @@ def test_a_shared_word_is_found_wherever_it_stands(width, seed):
     assert scan(table, [contig])[0].all()
     assert scan_each(table, [contig])[1].all()
     if width >= 30:
-        contig[into + seed % width] = 4
+        contig[into + width // 2] = 4
         assert not scan(table, [contig])[0].any()
 
 
@@ -143,10 +147,31 @@ def test_scan_finds_what_stands_in_contigs(drawn, width):
         assert whole[i] == (stands and len(sequence) >= width and "N" not in sequence)
 
 
+def test_words_that_differ_in_their_first_bases_alone_are_told_apart():
+    rng = np.random.default_rng(5)
+    end = rng.integers(0, 4, 32, dtype=np.uint8)
+    words = [np.append(rng.integers(0, 4, 8, dtype=np.uint8), end) for _ in range(400)]
+    contig = np.concatenate([part for word in words[3:] for part in (word, [np.uint8(4)])])
+    shared, whole = scan(word_table(words[:3], 40), [contig])
+    assert not shared.any()
+    assert not whole.any()
+    assert scan(word_table(words[:3], 40), [contig, *words[1:3]])[0].tolist() == [False, True, True]
+
+
 def test_widths_out_of_range_are_refused():
     for width in (0, WIDEST + 1):
         with pytest.raises(InputError, match=f"words of {width} bases"):
             find_leaks(["ACGT"], ["ACGT"], width)
+
+
+def test_sequences_without_a_word_are_compared_whole():
+    """They hold an N in each word, or are short; neither is near to what holds it."""
+    rng = np.random.default_rng(6)
+    short, broken = random_text(rng, 30), random_text(rng, 35) + "N" + random_text(rng, 35)
+    both = [other_strand(short), other_strand(broken), short + broken, short[1:]]
+    found, found_others = find_leaks([short, broken], both, 40)
+    assert found.tolist() == [EXACT, EXACT]
+    assert found_others.tolist() == [EXACT, EXACT, NONE, NONE]
 
 
 def test_nothing_to_compare():
@@ -157,10 +182,6 @@ def test_nothing_to_compare():
 
 
 # ---- removal ----------------------------------------------------------------------------------
-
-
-def random_text(rng, length=101):
-    return decode(rng.integers(0, 4, length, dtype=np.uint8))
 
 
 def test_leaks_leave_together_with_their_shuffles():
