@@ -17,7 +17,7 @@ from dflm.training.graph import CudaRecorder
 from dflm.training.optim import NTASGD, adamw
 from dflm.training.predict import strand_probabilities
 from dflm.training.step import LanguageModelStep
-from test_graph import ARGS, LM, run
+from test_graph import ARGS, LM, classify, run
 
 pytestmark = [
     pytest.mark.gpu,
@@ -143,6 +143,10 @@ def test_a_recorded_step_is_the_eager_one(how):
     assert_near(run(GPU, **how), run(GPU, **how, eager=True), rtol=1e-3, atol=1e-5)
 
 
+def test_a_recorded_step_of_a_classifier_is_the_eager_one():
+    assert_near(classify(GPU, CudaRecorder(GPU)), classify(GPU), rtol=1e-3, atol=1e-5)
+
+
 def test_steps_on_a_gpu_are_recorded_without_being_asked_to():
     model = LanguageModel(LM.architecture, LM.dropouts).to(GPU)
     step = LanguageModelStep(model, LM, ARGS, GPU)
@@ -205,6 +209,24 @@ def test_nothing_in_a_step_waits_for_the_gpu(eager, averaged):
                 torch.cuda.set_sync_debug_mode("default")
     assert math.isfinite(score.as_dict()["loss"])
     assert float(loss) > 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_layers_on_streams_of_their_own_do_not_disturb_each_other(precision):
+    # At full size, where kernels of several layers do run at once; torch gives them one cuDNN
+    # handle, whose workspaces they share.
+    torch.manual_seed(0)
+    architecture = Architecture(k=3, stride=1, embedding=200, hidden=800, layers=6)
+    model, wavefront = LanguageModel(architecture, DROPOUTS).to(GPU).train(), Wavefront(10)
+    tokens, masks = torch.randint(0, 65, (320, 71)).to(GPU), model.encoder.draw_masks(320)
+    results = []
+    for how in (None, wavefront, wavefront, wavefront):
+        model.zero_grad()
+        loss = loss_of(model, tokens, precision, masks, how)
+        loss.backward()
+        results.append([loss, *gradients(model)])
+    for chunked in results[1:]:
+        assert distance(chunked, results[0]) < (1e-3 if precision == "fp32" else 2e-2)
 
 
 # --- what users get -------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from dflm.model.classifier import PoolingClassifier
 from dflm.model.language_model import LanguageModel
 from dflm.model.wavefront import Wavefront
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.graph import Replayed
-from dflm.training.optim import NTASGD, adamw
+from dflm.training.optim import NTASGD, adamw, clip_gradients
 from dflm.training.step import LanguageModelStep
 
 CPU = torch.device("cpu")
@@ -193,3 +194,43 @@ def test_steps_are_recorded_only_with_a_recorder_and_never_among_processes(world
     assert (step.replayed is None) == world
     step = LanguageModelStep(model, LM, ARGS, CPU, shared, recorder=recorder, eager=True)
     assert step.replayed is None
+
+
+# --- a classifier's step, recorded by the same means ------------------------------------------
+
+
+def classify(device=CPU, recorder=None):
+    """Train a classifier on batches of two sizes; return what steps gave and left behind."""
+    torch.manual_seed(0)
+    model = PoolingClassifier(LM.architecture, LM.dropouts, 5, 0.1).to(device).train()
+    model.freeze_to(3)  # the lower layers stay as they are
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def learn(tokens, labels):
+        for parameter in learning:
+            parameter.grad = None
+        loss = torch.nn.functional.cross_entropy(model(tokens), labels)
+        loss.backward()
+        clip_gradients(learning, 0.25)
+        return (loss.detach(), *(parameter.grad for parameter in learning))
+
+    step = Replayed(learn, recorder, written=model.buffers()) if recorder else learn
+    optimizer = adamw([(model, 0.01)], 0.01, device)
+    generator = torch.Generator().manual_seed(1)
+    trace = []
+    for size in (8, 8, 8, 5, 8, 5, 5, 8):
+        tokens = torch.randint(0, 17, (size, 12), generator=generator).to(device)
+        labels = torch.randint(0, 2, (size,), generator=generator).to(device)
+        loss, *gradients = step(tokens, labels)
+        for parameter, gradient in zip(learning, gradients, strict=True):
+            parameter.grad = gradient
+        trace += [loss.clone(), *(gradient.clone() for gradient in gradients)]
+        optimizer.step()
+    return [*trace, *(value.detach().double() for value in model.state_dict().values())]
+
+
+def test_a_classifiers_step_may_be_recorded_batch_norm_and_frozen_layers_included():
+    recorder = RecordAgain()
+    for i, (a, b) in enumerate(zip(classify(), classify(recorder=recorder), strict=True)):
+        assert torch.equal(a, b), i
+    assert (recorder.recorded, recorder.replayed) == (2, 6)

@@ -21,8 +21,9 @@ class Wavefront:
     The result is that of whole windows: the masks of a window are drawn before it. Gradients of
     the weights are summed over the chunks, in the type that the GPU computes in.
 
-    Whether it is faster has been measured on no GPU yet (`tests/benchmark/bench_gpu.py` does), so
-    nothing uses it unless asked to.
+    Whether it is faster has been measured on no GPU yet, nor that torch's one cuDNN handle serves
+    several streams at once without mixing them up (`tests/benchmark/bench_gpu.py` and
+    `tests/unit/test_gpu.py` do both), so nothing uses it unless asked to.
 
     Parameters
     ----------
