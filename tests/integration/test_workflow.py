@@ -18,6 +18,7 @@ import zipfile
 import psutil
 import pytest
 import yaml
+from dflm.model.files import NO_DROPOUT, load_language_model
 from runs import Snakemake
 
 STRONG, MEDIUM, WEAK, NONE = NAMES = (
@@ -242,6 +243,14 @@ def wait_for(happened, process):
         time.sleep(0.005)
 
 
+def ask_to_end(process):
+    """Send SIGTERM to the pretraining that Snakemake runs."""
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    jobs = [job for job in jobs if job.name().startswith("python")]
+    (job,) = [job for job in jobs if job.cmdline()[-1].endswith("pretrain_lm.py")]
+    job.send_signal(signal.SIGTERM)
+
+
 def test_pretraining_killed_then_asked_to_end_comes_to_the_same_model(finished, copied):
     """Twice torn off: Snakemake and all its jobs by SIGKILL, the job alone by SIGTERM."""
     checkpoint = copied.path("pretrain", "checkpoints", "last.pt")
@@ -255,10 +264,7 @@ def test_pretraining_killed_then_asked_to_end_comes_to_the_same_model(finished, 
     torn = checkpoint.stat().st_mtime_ns
     with copied.start("--rerun-incomplete", *target) as process:
         wait_for(lambda: checkpoint.stat().st_mtime_ns > torn, process)
-        jobs = psutil.Process(process.pid).children(recursive=True)
-        jobs = [job for job in jobs if job.name().startswith("python")]
-        (job,) = [job for job in jobs if job.cmdline()[-1].endswith("pretrain_lm.py")]
-        job.send_signal(signal.SIGTERM)
+        ask_to_end(process)
         output, _ = process.communicate()
     assert process.returncode != 0
     assert "resuming from results/pretrain/checkpoints/last.pt" in output
@@ -271,6 +277,33 @@ def test_pretraining_killed_then_asked_to_end_comes_to_the_same_model(finished, 
     del whole["learning_curve.svg"]
     assert contents(copied.path("pretrain")) == whole
     assert not checkpoint.exists()
+
+
+def test_two_processes_pretrain_end_when_asked_and_go_on(finished, copied):
+    checkpoint = copied.path("pretrain", "checkpoints", "last.pt")
+    by_two = ("--set-threads", "pretrain_lm=2", "--set-resources", "pretrain_lm:processes=2", "--")
+    shutil.rmtree(copied.path("pretrain"))
+    with copied.start(*by_two, "results/pretrain/model.safetensors") as process:
+        wait_for(checkpoint.exists, process)
+        ask_to_end(process)
+        output, _ = process.communicate()
+    assert process.returncode != 0
+    assert "asked to end: the checkpoint results/pretrain/checkpoints/last.pt stands" in output
+    assert not copied.path("pretrain", "model.safetensors").exists()
+    copied(*by_two, "results/pretrain/learning_curve.svg")
+    log = copied.log("pretrain_lm")
+    assert "resuming from results/pretrain/checkpoints/last.pt" in log
+    assert log.count(" 2 processes") == 1
+    assert log.count("tokens in 16 streams") == 2  # to learn from and to validate on
+    card = copied.path("pretrain", "model.json")
+    load_language_model(copied.path("pretrain", "model.safetensors"), card, NO_DROPOUT)
+    two, one = (
+        json.loads(run.path("pretrain", "metrics.json").read_text()) for run in (copied, finished)
+    )
+    assert (two["processes"], one["processes"]) == (2, 1)
+    assert two["steps"] == one["steps"]
+    # Its dropout is drawn otherwise.
+    assert two["bits_per_base"] == pytest.approx(one["bits_per_base"], rel=0.05)
 
 
 def test_pretraining_is_done_once_for_all_folders_that_share_a_cache(

@@ -24,6 +24,8 @@ rule pretrain_lm:
     threads: 8
     resources:
         gpu=1,
+        # Without GPUs: how many processes share out the streams, with the threads between them.
+        processes=1,
         mem_mb=growing(24000),
         runtime=1440,
     params:

@@ -1,9 +1,12 @@
 """Pretrain the language model on the genome."""
 
 from dflm.logs import setup_logging
-from dflm.training.pretrain import pretrain
+from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
+with quick_imports():
+    from dflm.training.pretrain import pretrain
+
 pretrain(
     index=snakemake.input.index,
     contigs=snakemake.input.contigs,
@@ -17,4 +20,6 @@ pretrain(
     seed=snakemake.params.seed,
     gpu=snakemake.resources.get("gpu", 0),
     threads=snakemake.threads,
+    processes=snakemake.resources.get("processes", 1),
+    nodes=snakemake.resources.get("nodes", 1),
 )

@@ -35,7 +35,7 @@ class World:
         """Wrap a model so that its gradients are averaged over the processes in backward."""
         # Without buffers: the only one is a constant.
         return nn.parallel.DistributedDataParallel(
-            model, broadcast_buffers=False, gradient_as_bucket_view=True
+            model, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
 
     def sum(self, values: Tensor) -> Tensor:

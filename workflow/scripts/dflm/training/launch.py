@@ -26,8 +26,14 @@ STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGINT}
 # Started by a command, since the job's own script cannot be imported. The library lies where
 # neither its process nor any other would look for it.
 _CALL = (
-    "import json, sys; job = json.loads(sys.argv[1]); sys.path.append(job['library']); "
-    "from dflm.training.launch import {0}; {0}(job)"
+    "import importlib, json, sys\n"
+    "job = json.loads(sys.argv[1])\n"
+    "sys.path.append(job['library'])\n"
+    "from dflm.phases import quick_imports\n"
+    "with quick_imports():\n"
+    "    from dflm.training.launch import {0}\n"
+    "    importlib.import_module(job['function'].partition(':')[0])\n"
+    "{0}(job)"
 )
 # What the ends of torch's connections say when the process at the other end has gone.
 _LOST = re.compile(
@@ -150,7 +156,9 @@ def work(job: dict) -> None:
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         module, name = job["function"].split(":")
         function = getattr(importlib.import_module(module), name)
-        function(**job["arguments"], world=World(rank, size))
+        world = World(rank, size)
+        function(**job["arguments"], world=world)
+        world.barrier()
         torch.distributed.destroy_process_group()
 
     try:

@@ -11,6 +11,7 @@ from torch import Tensor
 from dflm.errors import InputError
 from dflm.logs import progress
 from dflm.model.language_model import LanguageModel, State
+from dflm.phases import Phases
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.checkpoint import Checkpoint, end_on_request, stop_request
 from dflm.training.distributed import World
@@ -101,6 +102,8 @@ class Pretraining:
     history : History
     world : World
         The processes that train together; they call each method together.
+    phases : Phases
+        Gets the time of ``training``, ``validation`` and ``writing``.
     """
 
     def __init__(
@@ -113,14 +116,15 @@ class Pretraining:
         seed: int,
         history: History,
         world: World,
+        phases: Phases,
     ) -> None:
-        if train.here is None:
+        if train.streams < world.size:
             raise InputError(
-                f"{train.streams} streams cannot be shared out over {world.size} processes",
+                f"{train.streams} streams are too few for {world.size} processes",
                 "pretrain.batch_size",
                 "train with fewer GPUs or processes, or on a larger batch",
             )
-        self.model, self.args, self.world = model, args, world
+        self.model, self.args, self.world, self.phases = model, args, world, phases
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
         self.device = train.here.device
         together = world if world.size > 1 else None
@@ -159,18 +163,21 @@ class Pretraining:
 
     def validate(self) -> dict:
         """Validate, with the averaged weights once there are any, and record it."""
+        with self.phases("training"):  # a GPU may still be at it
+            sums = torch.stack([self.at.loss.double(), self.at.count])
+            loss, count = self.world.sum(sums).tolist()
         if self.averaged is not None:
             self.averaged.swap_average()
-        score = validate_stream(
-            self.model,
-            self.validation,
-            self.args.validation_tokens,
-            self.args.precision,
-            self.world,
-        )
+        with self.phases("validation"):
+            score = validate_stream(
+                self.model,
+                self.validation,
+                self.args.validation_tokens,
+                self.args.precision,
+                self.world,
+            )
         if self.averaged is not None:
             self.averaged.swap_average()
-        loss, count = self.world.sum(torch.stack([self.at.loss.double(), self.at.count])).tolist()
         event = {
             "event": "validation",
             "epoch": self.at.done / self.train.length,
@@ -200,6 +207,7 @@ class Pretraining:
             "optimizer": optimizer.state_dict(),
             "position": position,
             "history": self.history.events,
+            "seconds": self.phases.as_dict(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -217,6 +225,7 @@ class Pretraining:
         if self.world.leads:
             self.history.events = list(state["history"])
             self.history.write()
+            self.phases.add(state["seconds"])
 
     def _own(self, sums: Tensor) -> Tensor:
         """Return this process's part of sums that each process of another run had its part of."""
@@ -237,7 +246,8 @@ class Pretraining:
                 if self.world.leads:
                     left = progress(left, len(left), f"epoch {self.at.epoch + 1}/{args.epochs}")
                 for start, length in left:
-                    self.step(start, length)
+                    with self.phases("training"):
+                        self.step(start, length)
                     self.at.window += 1
                     pace.count(length)
                     to_come = len(windows) - self.at.window
@@ -249,7 +259,8 @@ class Pretraining:
                     # 1 is no signal that a process can catch and go on from.
                     asked = self.world.largest(stop.signal or int(due and self.world.leads))
                     if asked:
-                        checkpoint.save(self.state_dict())
+                        with self.phases("writing"):
+                            checkpoint.save(self.state_dict())
                         saved = time.monotonic()
                     if asked > 1:
                         stop.signal = asked

@@ -9,6 +9,7 @@ import torch
 from dflm.files import sha256_of, write_json
 from dflm.model.files import save_model
 from dflm.model.language_model import LanguageModel
+from dflm.phases import Phases
 from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import GenomeIndex
 from dflm.training.arguments import LanguageModelArgs
@@ -64,7 +65,9 @@ def pretrain(
     index, contigs : Path
         What `dflm.sequences.genome.shard_genome` wrote.
     weights, card, metrics, history : Path
-        Files to write: the model, its last validation, and all validations.
+        Files to write: the model, its last validation, and all validations. `metrics` alone
+        differs between two runs, in `seconds`, see `dflm.phases.Phases`: of rank 0, and of a
+        resumed run those of all its processes, each up to its last checkpoint.
     checkpoint : Path
         Where the state is kept while the training runs.
     language_model : dict
@@ -88,30 +91,27 @@ def pretrain(
     InputError
         If an argument is out of range or the genome does not fit its index.
     """
-    job = {**locals()}
+    job, phases = {**locals()}, Phases()
     lm_args, run_args = LanguageModelArgs(**language_model), PretrainArgs(**args)
     genome = GenomeIndex.load(index, contigs)
     if world is None and nodes * local_processes(gpu, processes, nodes) > 1:
         run_together("dflm.training.pretrain:pretrain", job)
         return
     world = world or ALONE
-    device = pick_device(gpu, threads)
-    torch.manual_seed(seed)
-    model = LanguageModel(lm_args.architecture, lm_args.dropouts).to(device).train()
+    with phases("loading"):
+        device = pick_device(gpu, threads)
+        torch.manual_seed(seed)
+        model = LanguageModel(lm_args.architecture, lm_args.dropouts).to(device).train()
     log.info("%d parameters", sum(p.numel() for p in model.parameters()))
     if world.size > 1:
         log.info("%d processes", world.size)
         torch.manual_seed(seed_of(seed, world.rank))
-    run = Pretraining(
-        model,
-        lm_args,
-        run_args,
-        _stream(genome, "train", lm_args, run_args, device, world),
-        _stream(genome, "validation", lm_args, run_args, device, world),
-        seed,
-        History(history),
-        world,
-    )
+    with phases("reading"):
+        streams = [
+            _stream(genome, split, lm_args, run_args, device, world)
+            for split in ("train", "validation")
+        ]
+    run = Pretraining(model, lm_args, run_args, *streams, seed, History(history), world, phases)
     provenance = {
         "language_model": asdict(lm_args),
         "pretrain": asdict(run_args),
@@ -135,6 +135,8 @@ def pretrain(
         "bf16": lower_precision(device, run_args.precision),
         "averaged": run.averaged is not None and run.averaged.triggered,
     }
-    save_model(model, weights, card, training={"stage": "pretrain", **provenance}, metrics=result)
-    write_json(metrics, result)
+    training = {"stage": "pretrain", **provenance}
+    with phases("writing"):
+        save_model(model, weights, card, training=training, metrics=result)
+    write_json(metrics, {**result, "seconds": phases.as_dict()})
     saved.remove()

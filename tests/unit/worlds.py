@@ -1,0 +1,54 @@
+"""What the processes that test_distributed.py starts do."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from dflm.training.checkpoint import Checkpoint
+from dflm.training.pretrain import pretrain
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it, and no cleaning up is relied on."""
+
+
+def pretrain_each(jobs, gpu, threads, world=None):
+    """Pretrain once for each job; one with `saves` ends with that many checkpoints."""
+    for saves, arguments in jobs:
+        save, left = Checkpoint.save, [saves]
+
+        def dying(self, state, save=save, left=left):
+            save(self, state)
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+
+        Checkpoint.save = dying
+        try:
+            pretrain(**arguments, gpu=gpu, threads=threads, world=world)
+        except Killed:
+            pass
+        finally:
+            Checkpoint.save = save
+
+
+def fail_alone(gpu, threads, world):
+    """Fail in one process, so that the other one loses it."""
+    if world.rank == 1:
+        os.stat("/no/such file")
+    world.barrier()
+
+
+def wait(gpu, threads, world):
+    """Show that the process is there, and never end."""
+    Path(f"process {world.rank}").touch()
+    time.sleep(3600)
+
+
+def meet(folder, gpu, threads, world):
+    """Write what the processes see of the nodes that they run on."""
+    env = {"node": os.environ.get("SLURM_NODEID"), "tasks": os.environ.get("SLURM_NTASKS")}
+    seen = world.gather(env | {"rank": world.rank})
+    if world.leads:
+        Path(folder, "met.json").write_text(json.dumps(seen))
