@@ -89,8 +89,9 @@ def test_the_demo_plans_and_the_workflow_is_clean_to_lint(snakemake):
     assert "in a good condition" in snakemake("--lint", "--configfile", demo)
 
 
-def test_files_come_to_their_place_and_the_index_lists_torn_sets(snakemake):
+def test_files_come_to_their_place_and_the_index_lists_torn_sets(snakemake, monkeypatch):
     """Really run, with names that a shell would trip over."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     data = snakemake.folder / "data"
     (data / f"{NAMES[2]}_B.seq.gz").unlink()
     for path in data.iterdir():
@@ -101,6 +102,9 @@ def test_files_come_to_their_place_and_the_index_lists_torn_sets(snakemake):
     for part in ("AC", "B"):
         copy = snakemake.folder / "resources" / "chipseq" / f"{NAMES[0]}_{part}.seq.gz"
         assert copy.read_bytes() == (data / f"{NAMES[0]}_{part}.seq.gz").read_bytes()
+    # The library was imported from where it lies, so that what is compiled of it stays.
+    library = snakemake.folder / "workflow" / "scripts" / "dflm"
+    assert list((library / "sequences" / "__pycache__").glob("sources.*.pyc"))
     # A change of the library's dates alone, as of a git checkout, reruns nothing.
     for path in (snakemake.folder / "workflow" / "scripts" / "dflm").rglob("*.py"):
         path.touch()

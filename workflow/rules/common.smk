@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from snakemake.exceptions import IncompleteCheckpointException
-from snakemake.io import checkpoint_target, get_flag_value
+from snakemake.io import checkpoint_target
 
 ROWS = read_configuration(
     config,
@@ -37,9 +37,22 @@ wildcard_constraints:
 # ---- the library as input -----------------------------------------------------------------------
 
 
+# Where this file lies: a folder, or an address when the workflow is used from elsewhere.
+RULES = workflow.current_basedir.get_path_or_uri(secret_free=True)
+# A storage provider takes every plain path for one of its own.
+LOCAL = os.path.isdir(RULES) and not workflow.storage_settings.default_storage_provider
+
+
 @lru_cache(maxsize=None)
 def source_of(path):
-    """Return where a file of workflow/scripts/ can be read, or None if there is none."""
+    """Return where a file of workflow/scripts/ can be read, or None if there is none.
+
+    workflow.source_path copies, for each run of Snakemake, and scripts import the copies: what
+    numba and Python compiled, which they keep beside a module, would be lost with every run.
+    """
+    if LOCAL:
+        file = os.path.normpath(os.path.join(RULES, "..", "scripts", path))
+        return file if os.path.isfile(file) else None
     try:
         return workflow.source_path(f"../scripts/{path}")
     except (OSError, WorkflowError):
@@ -96,10 +109,8 @@ def library(script):
     """
     files = []
     for path in library_files(script):
-        entry = source_of(path)
-        origin = get_flag_value(entry, "sourcecache_entry")
-        local = os.path.isfile(origin) and not workflow.storage_settings.default_storage_provider
-        files.append(os.path.relpath(origin) if local else entry)
+        file = source_of(path)
+        files.append(os.path.relpath(file) if LOCAL else file)
     return files
 
 
