@@ -10,6 +10,7 @@ import math
 import torch
 from torch import _VF, Tensor, nn
 
+from dflm.model import recurrence
 from dflm.sequences.kmers import PAD
 
 
@@ -150,8 +151,7 @@ class WeightDropLSTM(nn.Module):
         """Run the layer with weights that `prepare` gave; otherwise as `forward`."""
         if x.is_cuda:
             return _cudnn(x, state, weights)
-        output, h, c = _VF.lstm(x, state, weights, True, 1, 0.0, self.training, False, False)
-        return output, (h, c)
+        return recurrence.lstm(x, state, weights, self.training)
 
 
 def _compute_type(weight: Tensor) -> torch.dtype:

@@ -1,0 +1,182 @@
+"""The LSTM recurrence on a CPU: torch's kernel, and a time loop with a backward pass by hand."""
+
+import torch
+from torch import _VF, Tensor
+from torch.autograd.function import once_differentiable
+
+# Below this width a step of the loop spends more on its ten small operations than bf16 saves.
+LOOP_WIDTH = 512
+
+
+def lstm(
+    x: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor], training: bool
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Run an LSTM layer over a window with the kernel that `takes_time_loop` names.
+
+    Parameters
+    ----------
+    x : Tensor, shape (T, B, I)
+    state : (h, c), each of shape (1, B, H)
+    weights : list of four Tensors
+        weight_ih (4H, I), weight_hh (4H, H), bias_ih (4H,) and bias_hh (4H,); gates in torch's
+        order: input, forget, cell, output.
+    training : bool
+        Whether torch's kernel keeps what a backward pass needs.
+
+    Returns
+    -------
+    output : Tensor, shape (T, B, H)
+    state : (h, c) after the last time step
+    """
+    if takes_time_loop(weights[1].size(1)):
+        return time_loop(x, state, weights, torch.get_autocast_dtype("cpu"))
+    output, h, c = _VF.lstm(x, state, weights, True, 1, 0.0, training, False, False)
+    return output, (h, c)
+
+
+def takes_time_loop(hidden: int) -> bool:
+    """Return whether a layer of width `hidden` runs in the time loop.
+
+    A rule, and no timing at run time, so that two runs give the same bytes. In float32 torch's
+    kernel (oneDNN) is the faster one, forward and backward together, at every width and batch
+    that was measured on an AVX2 processor, except by 5 to 10 % at width 192 and batch 128, where
+    the difference is memory given back to the system and asked for again (see
+    `dflm.training.device`). In bfloat16 the reference machine (avx512_bf16) had the loop at 1.7
+    to 1.8 times float32 and torch's kernel under autocast at 1.4 to 1.6; there wide layers alone
+    are worth it, since the loop's small operations cost the same in either precision. Where the
+    processor lets oneDNN have no bfloat16, its kernel fails, and the loop is all there is.
+    """
+    if not torch.is_autocast_enabled("cpu"):
+        return False
+    return hidden >= LOOP_WIDTH or not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def time_loop(
+    x: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor], dtype: torch.dtype
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Run an LSTM layer as a loop over time; arguments and result as in `lstm`.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        Of the factors of all matrix products, which sum in at least float32. Gates, cell state,
+        output and gradients are in the type of the weights.
+    """
+    h, c = state
+    with torch.autocast("cpu", enabled=False):
+        output, h, c = _TimeLoop.apply(x, h[0], c[0], *weights, dtype)
+    return output, (h[None], c[None])
+
+
+class _TimeLoop(torch.autograd.Function):
+    """The loop. One product gives the input's share of the gates of all time steps, and one the
+    gradient of each matrix; only the products with the state are left to the loop, where every
+    result goes into memory that is there already.
+
+    Inside, the cell gate comes last, so that the three sigmoids are one operation.
+    """
+
+    @staticmethod
+    def forward(ctx, x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, dtype):
+        full = weight_ih.dtype
+        low = dtype != full
+        steps, batch, width = x.shape
+        hidden = h0.size(-1)
+        flat_x = x.reshape(steps * batch, width).to(dtype)
+        w_ih, w_hh = (_cell_last(weight).to(dtype) for weight in (weight_ih, weight_hh))
+        bias = _cell_last(bias_ih + bias_hh)
+        if low:
+            gates = torch.mm(flat_x, w_ih.t()).to(full).add_(bias)
+        else:
+            gates = torch.addmm(bias, flat_x, w_ih.t())
+        gates = gates.view(steps, batch, 4 * hidden)
+        h = gates.new_empty(steps + 1, batch, hidden)
+        c, tanh_c = torch.empty_like(h), torch.empty_like(h[1:])
+        h[0], c[0] = h0, c0
+        factor = torch.empty_like(h, dtype=dtype) if low else h
+        factor[0] = h0
+        product = torch.empty(batch, 4 * hidden, dtype=dtype)
+        recurrent = w_hh.t().contiguous()
+        sigmoids, i, f, o, g = _parts(gates)
+        gate, h_at, c_at, tanh_at = (tensor.unbind() for tensor in (gates, h, c, tanh_c))
+        factor_at = factor.unbind()
+        for t in range(steps):
+            if low:
+                gate[t].add_(torch.mm(factor_at[t], recurrent, out=product))
+            else:
+                gate[t].addmm_(h_at[t], recurrent)
+            sigmoids[t].sigmoid_()
+            g[t].tanh_()
+            torch.mul(f[t], c_at[t], out=c_at[t + 1])
+            c_at[t + 1].addcmul_(i[t], g[t])
+            torch.tanh(c_at[t + 1], out=tanh_at[t])
+            torch.mul(o[t], tanh_at[t], out=h_at[t + 1])
+            if low:
+                factor_at[t + 1].copy_(h_at[t + 1])
+        ctx.save_for_backward(flat_x, w_ih, w_hh, gates, factor, c, tanh_c)
+        ctx.x_dtype = x.dtype
+        return h[1:], h[steps].clone(), c[steps].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_out, d_h, d_c):
+        flat_x, w_ih, w_hh, gates, factor, c, tanh_c = ctx.saved_tensors
+        steps, batch, width = gates.shape
+        full, dtype = gates.dtype, w_hh.dtype
+        low = dtype != full
+        d_gates = torch.empty_like(gates, dtype=dtype)
+        d_gate = d_gates.unbind()
+        # In low precision a step's gradients are made in `full` and rounded once.
+        made = gates.new_empty(1, batch, width).expand(steps, -1, -1) if low else d_gates
+        product = torch.empty(batch, width // 4, dtype=dtype)
+        d_h, d_c = d_h.clone(), d_c.clone()
+        through_h = torch.empty_like(d_c)
+        sigmoids, i, f, o, g = _parts(gates)
+        d_sigmoids, d_i, d_f, d_o, d_g = _parts(made)
+        c_at, tanh_at, d_out_at = c.unbind(), tanh_c.unbind(), d_out.unbind()
+        d_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
+        d_tanh = torch.ops.aten.tanh_backward.grad_input
+        for t in range(steps - 1, -1, -1):
+            d_h.add_(d_out_at[t])
+            torch.mul(d_h, o[t], out=through_h)
+            d_c.add_(d_tanh(through_h, tanh_at[t], grad_input=through_h))
+            torch.mul(d_h, tanh_at[t], out=d_o[t])
+            torch.mul(d_c, g[t], out=d_i[t])
+            torch.mul(d_c, c_at[t], out=d_f[t])
+            torch.mul(d_c, i[t], out=d_g[t])
+            d_sigmoid(d_sigmoids[t], sigmoids[t], grad_input=d_sigmoids[t])
+            d_tanh(d_g[t], g[t], grad_input=d_g[t])
+            d_c.mul_(f[t])
+            if low:
+                d_gate[t].copy_(made[t])
+                d_h.copy_(torch.mm(d_gate[t], w_hh, out=product))
+            else:
+                torch.mm(d_gate[t], w_hh, out=d_h)
+        flat = d_gates.view(steps * batch, width)
+        d_x = d_ih = d_hh = d_bias = None
+        if ctx.needs_input_grad[0]:
+            d_x = torch.mm(flat, w_ih).to(ctx.x_dtype).view(steps, batch, -1)
+        if ctx.needs_input_grad[3]:
+            d_ih = _cell_third(torch.mm(flat.t(), flat_x).to(full))
+        if ctx.needs_input_grad[4]:
+            d_hh = _cell_third(torch.mm(flat.t(), factor[:-1].view(steps * batch, -1)).to(full))
+        if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
+            d_bias = _cell_third(flat.sum(0, dtype=full))
+        return d_x, d_h, d_c, d_ih, d_hh, d_bias, d_bias, None
+
+
+def _cell_last(weight: Tensor) -> Tensor:
+    """Order gates (input, forget, cell, output) as (input, forget, output, cell)."""
+    i, f, g, o = weight.chunk(4)
+    return torch.cat([i, f, o, g])
+
+
+# To exchange the last two is its own inverse.
+_cell_third = _cell_last
+
+
+def _parts(gates: Tensor) -> list[tuple[Tensor, ...]]:
+    """Return views of each time step of gates (T, B, 4H): the sigmoids, then i, f, o and g."""
+    hidden = gates.size(-1) // 4
+    parts = (gates[..., : 3 * hidden], *gates.split(hidden, dim=-1))
+    return [part.unbind() for part in parts]
