@@ -284,6 +284,18 @@ def test_an_index_that_does_not_fit_its_arrays(tmp_path):
         index.codes("t9")
 
 
+def test_numba_waits_for_the_first_call():
+    code = (
+        "import sys, numpy as np\n"
+        "from dflm.sequences import overlap, shuffle, genome\n"
+        "before = 'numba' in sys.modules\n"
+        "shuffle.dinucleotide_shuffle(np.zeros((1, 9), dtype=np.uint8), 1)\n"
+        "print(before, 'numba' in sys.modules)"
+    )
+    told = subprocess.check_output([sys.executable, "-c", code], cwd=SCRIPTS, text=True)
+    assert told.split() == ["False", "True"]
+
+
 def test_compiled_code_needs_no_folder_to_write_to(tmp_path):
     """Where numba finds no place for its cache it must compile all the same."""
     code = (
