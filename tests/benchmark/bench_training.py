@@ -7,7 +7,8 @@ with AR and TAR, backward pass, clipping and the optimiser's step. The table giv
 as the median over the rounds with the lowest and the highest, and ratios of medians. With one
 thread on the CPU a second is one of CPU time, since the machine may be shared. The roof is
 the arithmetic of the LSTM's matrix products at the rate that large square products reach in the
-same rounds, on the same threads, in the same precision.
+same rounds, on the same threads, in the same precision. The plain LSTM shares our process, and
+with it the memory settings of `dflm.training.device.pick_device`; fastai has a process of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ sys.path[:0] = [str(HERE.parents[1] / "workflow" / "scripts"), str(HERE)]
 import torch  # noqa: E402
 from dflm.model.language_model import Architecture, Dropouts, LanguageModel  # noqa: E402
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs  # noqa: E402
-from dflm.training.device import autocast, lower_precision  # noqa: E402
+from dflm.training.device import autocast, lower_precision, pick_device  # noqa: E402
 from dflm.training.optim import adamw  # noqa: E402
 from dflm.training.step import LanguageModelStep  # noqa: E402
 from peer_plain import Plain  # noqa: E402
@@ -55,7 +56,7 @@ class Ours:
 
     def __init__(self, work: dict, seed: int = 1) -> None:
         torch.manual_seed(seed)
-        device = torch.device(work["device"])
+        device = pick_device(int(work["device"] == "cuda"), torch.get_num_threads())
         architecture = Architecture(K, 1, work["embedding"], work["hidden"], work["layers"])
         self.model = LanguageModel(architecture, Dropouts(**work["dropouts"])).to(device)
         self.windows, self.at, self.state = windows(work, 8), 0, None

@@ -1,5 +1,11 @@
 """Where and how precisely a training runs."""
 
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import dflm
 import pytest
 import torch
 from dflm.training.device import autocast, inference_batch, lower_precision
@@ -27,3 +33,31 @@ def test_a_gpu_reads_as_many_sequences_as_fill_it_and_its_memory_allows():
     assert inference_batch(CUDA, 4000, 101) == 4000
     assert inference_batch(CUDA, 16, 100_000) == 16
     assert inference_batch(CUDA, 16, 1000) == 2560 * 128 // 1000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot be told")
+def test_freed_memory_is_kept_for_the_next_step():
+    # In processes of their own: the setting stays for good.
+    code = (
+        "import resource, sys, torch\n"
+        "from dflm.training.device import keep_freed_memory\n"
+        "assert sys.argv[1] == 'default' or keep_freed_memory()\n"
+        "def pages():\n"
+        "    for _ in range(10): torch.ones(10_000_000)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "before = pages()\n"
+        "print(pages() - before)"
+    )
+    fresh = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", code, how],
+                cwd=Path(dflm.__file__).parents[1],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for how in ("default", "kept")
+    ]
+    assert fresh[1] < 100 < fresh[0]

@@ -1,10 +1,13 @@
 """Where and how precisely a training runs."""
 
+import ctypes
 import logging
 import os
 from contextlib import AbstractContextManager
 
 import torch
+
+from dflm.training.sharing import share_gpu
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +19,7 @@ FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
-def pick_device(gpu: int, threads: int) -> torch.device:
+def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.device:
     """Return the device of a job, set its CPU threads and what makes a GPU repeat itself.
 
     Parameters
@@ -25,6 +28,9 @@ def pick_device(gpu: int, threads: int) -> torch.device:
         GPUs that the job was given.
     threads : int >= 1
         CPU threads that the job was given.
+    gpu_share : int, 1 to 100, optional
+        Percent of a GPU that the job was given, see `dflm.training.sharing.share_gpu`; without
+        it the device is the one that torch has as its current one.
 
     Returns
     -------
@@ -36,13 +42,31 @@ def pick_device(gpu: int, threads: int) -> torch.device:
     for name, value in REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
     if gpu >= 1 and torch.cuda.is_available():
+        if gpu_share is not None:
+            share_gpu(gpu_share)
         device = torch.device("cuda", torch.cuda.current_device())
         log.info("training on %s", torch.cuda.get_device_name(device))
         return device
     if gpu >= 1:
         log.warning("the job was given a GPU, but torch finds none: training on the CPU")
+    keep_freed_memory()
     log.info("CPU, %d threads", torch.get_num_threads())
     return torch.device("cpu")
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep memory that was freed, for the next step; return whether it will.
+
+    A window's activations are blocks of tens of MB, which glibc by default asks of the system and
+    gives back at every step: up to a fifth of the time goes into fresh pages. Memory's peak may
+    be a third higher, since blocks of one size leave gaps for those of another. No result
+    depends on it. A C library without these settings (musl, macOS) is left as it is.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h.
+    return bool(mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
 
 
 def lower_precision(device: torch.device, precision: str) -> bool:
