@@ -23,6 +23,7 @@ finetune(
     group=snakemake.params.group,
     members=list(snakemake.params.members),
     seed=snakemake.params.seed,
-    gpu=snakemake.resources.get("gpu", 0),
+    gpu=int(snakemake.resources.get("gpu", 0)),  # text where jobs of a group share one
     threads=snakemake.threads,
+    gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -14,6 +14,7 @@ predict(
     predictions=snakemake.output.predictions,
     seconds=snakemake.output.seconds,
     **snakemake.params.args,
-    gpu=snakemake.resources.get("gpu", 0),
+    gpu=int(snakemake.resources.get("gpu", 0)),  # text where jobs of a group share one
     threads=snakemake.threads,
+    gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -20,6 +20,7 @@ train_classifier(
     args=snakemake.params.args,
     dataset=snakemake.params.dataset,
     seed=snakemake.params.seed,
-    gpu=snakemake.resources.get("gpu", 0),
+    gpu=int(snakemake.resources.get("gpu", 0)),  # text where jobs of a group share one
     threads=snakemake.threads,
+    gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -247,6 +247,7 @@ def train_classifier(
     seed: int,
     gpu: int,
     threads: int,
+    gpu_share: int = 100,
 ) -> None:
     """Train the classifier of one ChIP-seq set from a language model's encoder.
 
@@ -266,8 +267,8 @@ def train_classifier(
         See `ClassifierArgs`.
     dataset : str
     seed : int >= 0
-    gpu, threads : int
-        What the job was given.
+    gpu, threads, gpu_share : int
+        What the job was given, see `dflm.training.device.pick_device`.
 
     Raises
     ------
@@ -277,7 +278,7 @@ def train_classifier(
     phases = Phases()
     run_args = ClassifierArgs(**args)
     with phases("loading"):
-        device = pick_device(gpu, threads)
+        device = pick_device(gpu, threads, gpu_share)
         torch.manual_seed(seed)
         encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
         architecture = encoder.architecture

@@ -223,6 +223,7 @@ def finetune(
     seed: int,
     gpu: int,
     threads: int,
+    gpu_share: int = 100,
 ) -> None:
     """Fine-tune a pretrained language model on the training peaks of a group of sets.
 
@@ -247,8 +248,8 @@ def finetune(
     members : list of str
         Names of its sets.
     seed : int >= 0
-    gpu, threads : int
-        What the job was given.
+    gpu, threads, gpu_share : int
+        What the job was given, see `dflm.training.device.pick_device`.
 
     Raises
     ------
@@ -258,7 +259,7 @@ def finetune(
     phases = Phases()
     lm_args, run_args = LanguageModelArgs(**language_model), FinetuneArgs(**args)
     with phases("loading"):
-        device = pick_device(gpu, threads)
+        device = pick_device(gpu, threads, gpu_share)
         torch.manual_seed(seed)
         model = load_language_model(weights_in, card_in, lm_args.dropouts)
         found = model.encoder.architecture

@@ -62,6 +62,7 @@ def predict(
     precision: str,
     gpu: int,
     threads: int,
+    gpu_share: int = 100,
 ) -> None:
     """Predict the sequences of a split file with a trained classifier.
 
@@ -79,8 +80,8 @@ def predict(
     both_strands : bool
         `probability` is the mean of both strands, else that of the strand as given.
     precision : {"auto", "fp32", "bf16"}
-    gpu, threads : int
-        What the job was given.
+    gpu, threads, gpu_share : int
+        What the job was given, see `dflm.training.device.pick_device`.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def predict(
     """
     phases = Phases()
     with phases("loading"):
-        device = pick_device(gpu, threads)
+        device = pick_device(gpu, threads, gpu_share)
         model = load_classifier(weights, card).to(device)
     with phases("reading"):
         names, bases, labels = read_split(sequences)

@@ -1,0 +1,107 @@
+"""Jobs spread over the GPUs of a machine, whatever becomes of them."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from dflm.errors import InputError
+from dflm.training import sharing
+from dflm.training.device import pick_device
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+HOLD = """
+import sys
+from pathlib import Path
+import types
+sys.modules["torch"] = types.ModuleType("torch")  # the locks need none, and it takes seconds
+from dflm.training.sharing import take_device
+print(*take_device(sys.argv[3:], int(sys.argv[2]), Path(sys.argv[1])), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a process that takes one of some devices; return it, the device and what was used."""
+    running = []
+
+    def begin(*names, share=25):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(tmp_path), str(share), *names],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=SCRIPTS, text=True,
+        )  # fmt: skip
+        running.append(process)
+        return process, *map(int, process.stdout.readline().split())
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def test_jobs_spread_evenly_and_a_killed_one_makes_room(start):
+    held = [start("A", "B") for _ in range(4)]
+    assert [(chosen, used) for _, chosen, used in held] == [(0, 0), (1, 0), (0, 25), (1, 25)]
+    held[1][0].kill()
+    held[1][0].wait()
+    assert start("A", "B")[1:] == (1, 25)
+    assert start("A", "B")[1:] == (0, 50)
+
+
+def test_shares_count_not_jobs(start):
+    assert start("A", "B", share=100)[1] == 0
+    for used in (0, 30, 60):
+        assert start("A", "B", share=30)[1:] == (1, used)
+
+
+def test_a_job_sees_what_takes_its_device_under_another_number(start):
+    assert start("A", "B")[1] == 0
+    assert start("A")[1:] == (0, 25)
+    assert start("B", "A")[1:] == (0, 0)
+
+
+def test_jobs_that_start_together_do_not_meet(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path), "10", *"ABCD"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    together = [subprocess.Popen(command, cwd=SCRIPTS, text=True, **pipes) for _ in range(8)]
+    told = [process.stdout.readline().split() for process in together]
+    for process in together:
+        process.communicate("")
+    assert sorted(told) == sorted([device, used] for device in "0123" for used in ("0", "10"))
+
+
+def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tmp_path, caplog):
+    """With two devices that are none."""
+    asked = {}
+    fake = {
+        "is_available": lambda: True,
+        "device_count": lambda: 2,
+        "get_device_properties": lambda number: SimpleNamespace(uuid=f"GPU-{number}"),
+        "get_device_name": lambda device: "a GPU",
+        "set_device": lambda number: asked.update(device=number),
+        "current_device": lambda: asked["device"],
+        "set_per_process_memory_fraction": lambda part, number: asked.update(part=part, of=number),
+    }
+    for name, function in fake.items():
+        monkeypatch.setattr(torch.cuda, name, function)
+    monkeypatch.setattr(sharing.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 0)
+    assert asked == {"device": 0, "part": 0.6, "of": 0}
+    assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 1)
+    assert not caplog.records
+    assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 0)
+    assert "60 % of this GPU were taken before" in caplog.text
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    assert {path.name.split(".")[0] for path in folder.iterdir()} == {"lock", "GPU-0", "GPU-1"}
+
+
+@pytest.mark.parametrize("share", [0, 101, -5])
+def test_a_share_is_a_percentage(share):
+    with pytest.raises(InputError, match="gpu_share"):
+        sharing.share_gpu(share)
