@@ -111,7 +111,7 @@ checkpoint split_chipseq:
         "../envs/genomics.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(splitting_needs),
         runtime=20,
     params:
         args=config["chipseq"],
@@ -213,7 +213,7 @@ rule count_in_corpus:
         "../envs/genomics.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(looking_up_needs),
         runtime=30,
     params:
         dataset="{dataset}",

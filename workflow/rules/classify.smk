@@ -21,7 +21,8 @@ rule train_classifier:
     threads: 4
     resources:
         gpu=1,
-        mem_mb=growing(16000),
+        gpu_share=100,
+        mem_mb=memory(classifying_needs),
         runtime=240,
     params:
         args=config["classifier"],
@@ -50,7 +51,8 @@ rule predict:
     threads: 4
     resources:
         gpu=1,
-        mem_mb=growing(8000),
+        gpu_share=100,
+        mem_mb=memory(predicting_needs),
         runtime=30,
     params:
         args=config["predict"],
@@ -82,7 +84,7 @@ rule evaluate:
         "../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(evaluating_needs),
         runtime=20,
     params:
         args=dict(floor_tolerance=config["evaluate"]["floor_tolerance"]),

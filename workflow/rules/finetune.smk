@@ -22,7 +22,8 @@ rule finetune_lm:
     threads: 4
     resources:
         gpu=1,
-        mem_mb=growing(16000),
+        gpu_share=100,
+        mem_mb=memory(finetuning_needs),
         runtime=240,
     params:
         architecture=architecture(),

@@ -47,7 +47,7 @@ rule shard_genome:
         "../envs/genomics.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=memory(sharding_needs),
         runtime=60,
     params:
         args={

@@ -26,7 +26,7 @@ rule pretrain_lm:
         gpu=1,
         # Without GPUs: how many processes share out the streams, with the threads between them.
         processes=1,
-        mem_mb=growing(24000),
+        mem_mb=memory(pretraining_needs),
         runtime=1440,
     params:
         architecture=architecture(),

@@ -1,0 +1,77 @@
+"""The memory that a job is given is what dflm.resources says of the job's own input."""
+
+import json
+import re
+
+from dflm import resources
+from runs import NAMES
+
+MODEL = {"k": 3, "stride": 1, "embedding": 200, "hidden": 800, "layers": 6}
+GENOME = {"train": 3_000_000_000, "validation": 145_000_000}
+ROWS, WIDTH = 6000, 401
+
+
+def amounts(output: str) -> dict[str, set[str]]:
+    """Return mem_mb of each rule's jobs, as a dry run shows it."""
+    found: dict[str, set[str]] = {}
+    for job in re.split(r"^(?=(?:rule|checkpoint|localrule) )", output, flags=re.MULTILINE):
+        name = re.match(r"\w+ (\w+):", job)
+        memory = re.search(r"^    resources: .*\bmem_mb=([^,\s]+)", job, re.MULTILINE)
+        if name and memory:
+            found.setdefault(name[1], set()).add(memory[1])
+    return found
+
+
+def mb(amount: int) -> set[str]:
+    return {str(-(-amount // resources.MB))}
+
+
+def finish_what_tells_sizes(folder):
+    """Put the genome's index and the sets' splits there."""
+    genome = folder / "results" / "genome"
+    genome.mkdir(parents=True)
+    contigs = [
+        {"name": name, "split": name, "length": length, "soft_masked": 0}
+        for name, length in GENOME.items()
+    ]
+    (genome / "index.json").write_text(json.dumps({"contigs": contigs}))
+    for name in NAMES:
+        split = folder / "results" / "chipseq" / name
+        split.mkdir(parents=True)
+        kinds = [f"{p}_{k}" for p in ("train", "test") for k in ("positives", "negatives")]
+        stats = {"status": "ok", "width": WIDTH, "validation_positives": 0}
+        stats |= {"validation_negatives": 0, **dict.fromkeys(kinds, ROWS // 4)}
+        (split / "stats.json").write_text(json.dumps(stats))
+        for part in ("train", "validation", "test"):
+            (split / f"{part}.tsv.gz").write_bytes(b"")
+
+
+def test_amounts_wait_for_the_files_that_tell_sizes(snakemake):
+    before = amounts(snakemake("--dry-run"))
+    for rule in ("pretrain_lm", "finetune_lm", "train_classifier", "predict", "evaluate"):
+        assert before[rule] == {"<TBD>"}
+    assert before["shard_genome"] == mb(resources.sharding())
+    finish_what_tells_sizes(snakemake.folder)
+    after = amounts(snakemake("--dry-run"))
+    one = ROWS, WIDTH
+    assert after["pretrain_lm"] == mb(resources.pretraining(MODEL, 640, 70, GENOME["train"]))
+    assert after["finetune_lm"] == mb(resources.finetuning(MODEL, 800, *one))
+    assert after["train_classifier"] == mb(resources.classifying(MODEL, 400, *one))
+    assert after["predict"] == mb(resources.predicting(MODEL, 1000, *one))
+    assert after["evaluate"] == mb(resources.evaluating(*one))
+    assert after["count_in_corpus"] == mb(resources.looking_up(GENOME["train"], *one))
+    by_group = amounts(snakemake("--dry-run", "--config", "finetune={group_by: family}"))
+    of_two = resources.finetuning(MODEL, 800, 2 * ROWS, WIDTH)
+    assert by_group["finetune_lm"] == mb(of_two) | mb(resources.finetuning(MODEL, 800, *one))
+
+
+def test_amounts_follow_what_a_job_is_given(snakemake):
+    finish_what_tells_sizes(snakemake.folder)
+    given = ["--set-resources", "pretrain_lm:gpu=8", "predict:gpu=0"]
+    small = "language_model={embedding: 32, hidden: 96, layers: 2}"
+    model = MODEL | {"embedding": 32, "hidden": 96, "layers": 2}
+    found = amounts(snakemake("--dry-run", *given, "--config", small))
+    base = resources.pretraining(model, 640, 70, GENOME["train"], gpus=8)
+    assert found["pretrain_lm"] == mb(base)
+    assert base > 7 * resources.CUDA
+    assert found["predict"] == mb(resources.predicting(model, 1000, ROWS, WIDTH, gpus=0))

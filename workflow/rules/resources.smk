@@ -1,0 +1,119 @@
+"""How much memory a job is given: the formulas of dflm.resources, fed by config and input."""
+
+import importlib.util
+
+
+def formulas():
+    """Return the module dflm.resources; the library cannot be imported where rules are read."""
+    place = workflow.source_path("../scripts/dflm/resources.py")
+    spec = importlib.util.spec_from_file_location("dflm_resources", place)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+NEEDS = formulas()
+PARTS = ("train", "validation", "test")
+USUAL_SET = dict(rows=100_000, width=101)  # where the statistics of a set are not at hand
+
+
+def memory(amount):
+    """Return mem_mb by a function of input and rule in bytes; it grows with each attempt.
+
+    Where the function asks for a file that is not there yet, Snakemake waits with the amount
+    until the job is about to start.
+    """
+
+    def mem_mb(wildcards, input, attempt, rulename):
+        return -(-amount(input, rulename) // NEEDS.MB) * attempt
+
+    return mem_mb
+
+
+def given(rulename, resource, default):
+    """Return what a rule is given of a resource, by itself, a profile or the command line."""
+    found = workflow.get_rule(rulename).resources.get(resource)
+    known = found is not None and not found.is_evaluable() and isinstance(found.value, int)
+    return found.value if known else default
+
+
+def set_sizes(tables):
+    """Return rows and width of the sets to which these tables belong, by the sets' statistics."""
+    rows, width = 0, 1
+    for table in [tables] if isinstance(tables, str) else tables:
+        os.stat(table)  # until it is there, neither are the statistics
+        stats, found = Path(table).with_name("stats.json"), USUAL_SET
+        if stats.exists():
+            counts = json.loads(stats.read_text())
+            kinds = [f"{part}_{kind}" for part in PARTS for kind in ("positives", "negatives")]
+            found = dict(
+                rows=sum(counts[kind] for kind in kinds),
+                width=counts["width"] or USUAL_SET["width"],
+            )
+        rows, width = rows + found["rows"], max(width, found["width"])
+    return rows, width
+
+
+def genome_sizes(index):
+    """Return bases and masked bases of the training contigs, and the longest contig's length."""
+    return sizes_in(index, os.stat(index).st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def sizes_in(index, mtime):
+    """Read `genome_sizes`, as long as the file stays the same."""
+    contigs = json.loads(Path(index).read_text())["contigs"]
+    train = [contig for contig in contigs if contig["split"] == "train"]
+    return (
+        sum(contig["length"] for contig in train),
+        sum(contig["soft_masked"] for contig in train),
+        max(contig["length"] for contig in contigs),
+    )
+
+
+def pretraining_needs(input, rulename):
+    args = config["pretrain"]
+    bases, masked, _ = genome_sizes(input.index)
+    return NEEDS.pretraining(
+        architecture(),
+        args["batch_size"],
+        args["bptt"],
+        bases,
+        variable=args["variable_bptt"],
+        masked=masked,
+        gpus=given(rulename, "gpu", 1),
+        processes=given(rulename, "processes", 1),
+        nodes=given(rulename, "nodes", 1),
+    )
+
+
+def finetuning_needs(input, rulename):
+    batch, gpus = config["finetune"]["batch_size"], given(rulename, "gpu", 1)
+    return NEEDS.finetuning(architecture(), batch, *set_sizes(input.train), gpus)
+
+
+def classifying_needs(input, rulename):
+    batch, gpus = config["classifier"]["batch_size"], given(rulename, "gpu", 1)
+    return NEEDS.classifying(architecture(), batch, *set_sizes(input.train), gpus)
+
+
+def predicting_needs(input, rulename):
+    batch, gpus = config["predict"]["batch_size"], given(rulename, "gpu", 1)
+    return NEEDS.predicting(architecture(), batch, *set_sizes(input.test), gpus)
+
+
+def sharding_needs(input, rulename):
+    return NEEDS.sharding()
+
+
+def splitting_needs(input, rulename):
+    return NEEDS.splitting(sum(os.stat(path).st_size for path in (input.train, input.test)))
+
+
+def looking_up_needs(input, rulename):
+    return NEEDS.looking_up(genome_sizes(input.index)[2], *set_sizes(input.test))
+
+
+def evaluating_needs(input, rulename):
+    """Of a skipped set there are no tables, and the job ends at once."""
+    return NEEDS.evaluating(*set_sizes(input.get("test") or []))

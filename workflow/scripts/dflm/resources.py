@@ -1,0 +1,184 @@
+"""Memory that a job takes at most, told from what it works on.
+
+Plain arithmetic: the rules call it where only Snakemake is installed. The constants of the CPU are
+upper bounds of what `tests/unit/test_memory.py` measures. Those of a GPU are estimates: nothing
+here was measured on one.
+
+A language model is a dict of ``k``, ``embedding``, ``hidden`` and ``layers``; other keys do not
+matter. All amounts are in bytes.
+"""
+
+from itertools import pairwise
+
+MB = 10**6
+
+SNAKEMAKE = 300 * MB  # the process that runs a job's script on a cluster
+WITHOUT_TORCH = 250 * MB  # Python with NumPy, Numba and matplotlib
+TORCH = 550 * MB  # Python with those and torch
+CUDA = 4000 * MB  # host memory of a process that has begun to use a GPU, all above included
+CUDA_CONTEXT = 1000 * MB  # device memory that is gone before the first tensor
+MAPS = 300 * MB  # of the genome's maps that may lie in memory; see dflm.sequences.corpus
+BLOCK = 2**26  # codes of the genome on their way to a device
+
+# Bytes of a parameter: its value, gradient and two moments are 16. The rest are the copies that
+# weight dropout, clipping and the optimiser's step make for a moment.
+OF_PARAMETER = 36
+# Bytes that the backward pass needs of each unit of each layer and each token.
+OF_UNIT = 100
+OF_UNIT_ON_DEVICE = 20  # in bfloat16; 50 KB a token at full size is 12
+# Without a backward pass only one layer's gates, inputs and outputs are there at a time.
+OF_UNIT_FORWARD = 40
+# Logits, their logarithms and their gradient, for each word of the vocabulary and each token.
+OF_WORD = 16
+# A sequence as a row of a table, as text, as text of the other strand, and as codes.
+OF_SEQUENCE, OF_BASE = 1500, 8
+LONGER = 30  # tokens by which a window of varying length may exceed the usual one (6 sigma)
+OF_WINDOW = 150  # an entry in the list of an epoch's windows
+OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
+
+
+def widths(model: dict) -> list[int]:
+    """Return the widths of a model's input and of each layer's output."""
+    inner = [model["hidden"]] * (model["layers"] - 1)
+    return [model["embedding"], *inner, model["embedding"]]
+
+
+def words(model: dict) -> int:
+    """Return the size of a model's vocabulary, the pad included."""
+    return 4 ** model["k"] + 1
+
+
+def parameters(model: dict) -> int:
+    """Return the number of a language model's parameters; the decoder shares the embedding's."""
+    sizes = widths(model)
+    layers = sum(4 * b * (a + b + 2) for a, b in pairwise(sizes))
+    return layers + words(model) * (model["embedding"] + 1)
+
+
+def of_sequences(sequences: int, width: int) -> int:
+    """Return what that many sequences of up to `width` bases take, in all their forms."""
+    return sequences * (OF_SEQUENCE + OF_BASE * width)
+
+
+def of_token(model: dict, decoder: bool = True) -> int:
+    """Return what a training step on the CPU takes for each token of its batch.
+
+    Parameters
+    ----------
+    model : dict
+    decoder : bool
+        Whether the step ends in a word for each token, as a language model's does.
+    """
+    return OF_UNIT * sum(widths(model)[1:]) + OF_WORD * words(model) * decoder
+
+
+def of_prediction(model: dict, tokens: int) -> int:
+    """Return what a model and a batch of its predictions take on the CPU."""
+    return 12 * parameters(model) + tokens * OF_UNIT_FORWARD * max(widths(model))
+
+
+def pretraining(
+    model: dict,
+    batch_size: int,
+    bptt: int,
+    bases: int,
+    *,
+    variable: bool = False,
+    masked: int = 0,
+    gpus: int = 1,
+    processes: int = 1,
+    nodes: int = 1,
+) -> int:
+    """Return the host memory of pretraining, on each node.
+
+    Parameters
+    ----------
+    model : dict
+        Also with ``stride``.
+    batch_size, bptt : int
+    bases : int
+        Of the genome's training contigs.
+    variable : bool
+        Whether the windows' lengths vary around `bptt`.
+    masked : int
+        Those of the bases that soft-masking turned into N.
+    gpus, processes, nodes : int
+        Which the job was given. What it takes on the CPU counts even so, as it runs there when
+        torch finds no GPU.
+    """
+    windows = bases // (model["stride"] * batch_size * bptt) + 1
+    own = MAPS + OF_WINDOW * windows + int(OF_MASKED_BASE * masked)
+    here = -(-processes // nodes)
+    on_cpu = here * (TORCH + own + OF_PARAMETER * parameters(model))
+    on_cpu += here * -(-batch_size // processes) * (bptt + LONGER * variable) * of_token(model)
+    on_gpu = -(-gpus // nodes) * (CUDA + own + 2 * BLOCK + 12 * parameters(model))
+    return SNAKEMAKE + max(on_cpu, on_gpu)
+
+
+def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
+    """Return the host memory of a fine-tuning.
+
+    Parameters
+    ----------
+    model : dict
+    batch_size : int
+    sequences, width : int
+        Rows of all split files of the group, and the bases of the longest.
+    gpus : int
+        0 or 1.
+    """
+    on_cpu = TORCH + OF_PARAMETER * parameters(model)
+    on_cpu += min(batch_size, sequences) * width * of_token(model)
+    on_gpu = gpus * (CUDA + 12 * parameters(model))
+    return SNAKEMAKE + max(on_cpu, on_gpu) + of_sequences(sequences, width)
+
+
+def classifying(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
+    """Return the host memory of a classifier's training; as `finetuning`, with the best weights."""
+    on_cpu = TORCH + OF_PARAMETER * parameters(model)
+    on_cpu += min(batch_size, sequences) * width * of_token(model, decoder=False)
+    on_gpu = gpus * (CUDA + 12 * parameters(model))
+    best = 4 * parameters(model)
+    return SNAKEMAKE + max(on_cpu, on_gpu) + best + of_sequences(sequences, width)
+
+
+def predicting(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
+    """Return the host memory of a prediction; see `finetuning`."""
+    on_cpu = TORCH + of_prediction(model, min(batch_size, sequences) * width)
+    on_gpu = gpus * (CUDA + 12 * parameters(model))
+    return SNAKEMAKE + max(on_cpu, on_gpu) + of_sequences(sequences, width)
+
+
+def on_device(model: dict, tokens: int, bases: int = 0) -> int:
+    """Return the device memory of a training.
+
+    Parameters
+    ----------
+    model : dict
+    tokens : int
+        Of a batch.
+    bases : int
+        Codes of the genome that are kept there.
+    """
+    token = OF_UNIT_ON_DEVICE * sum(widths(model)[1:]) + OF_WORD * words(model)
+    return CUDA_CONTEXT + bases + OF_PARAMETER * parameters(model) + tokens * token
+
+
+def sharding() -> int:
+    """Return the memory of sharding a genome of any size: it is read in blocks."""
+    return SNAKEMAKE + WITHOUT_TORCH + 150 * MB
+
+
+def splitting(packed: int) -> int:
+    """Return the memory of splitting a set whose gzipped files have `packed` bytes."""
+    return SNAKEMAKE + WITHOUT_TORCH + 120 * packed
+
+
+def looking_up(longest: int, sequences: int, width: int) -> int:
+    """Return the memory of looking sequences up in a genome whose longest contig is `longest`."""
+    return SNAKEMAKE + WITHOUT_TORCH + longest + 2 * of_sequences(sequences, width)
+
+
+def evaluating(sequences: int, width: int) -> int:
+    """Return the memory of judging a set with that many rows in its training and test tables."""
+    return SNAKEMAKE + WITHOUT_TORCH + 2 * of_sequences(sequences, width)
