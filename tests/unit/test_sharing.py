@@ -101,6 +101,23 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
     assert {path.name.split(".")[0] for path in folder.iterdir()} == {"lock", "GPU-0", "GPU-1"}
 
 
+@pytest.mark.parametrize(
+    ("resources", "gpus"),
+    [
+        ({}, 0),
+        ({"gpu": 2}, 2),
+        ({"gpu": 0, "gres": "shard:1"}, 1),
+        ({"gres": "mps:25"}, 1),
+        ({"gres": "gpu"}, 1),
+        ({"gres": "gpu:h200"}, 1),
+        ({"gres": "gpu:h200:4"}, 4),
+        ({"gpu": 1, "gres": "lscratch:9"}, 1),
+    ],
+)
+def test_a_part_of_a_gpu_is_one_to_the_job(resources, gpus):
+    assert sharing.gpus_given(resources) == gpus
+
+
 @pytest.mark.parametrize("share", [0, 101, -5])
 def test_a_share_is_a_percentage(share):
     with pytest.raises(InputError, match="gpu_share"):

@@ -8,10 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from runs import NAMES, ROOT
+from snakemake.iocontainers import ResourceList
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 SHELVES = ("results/chipseq", "results/classify", "results/finetune")
 
@@ -254,10 +257,31 @@ def test_a_skipped_set_is_planned_no_further(finished):
     assert "rule pretrain_lm:" not in output
 
 
-def test_the_slurm_profile_is_valid():
-    for name in ("default", "slurm"):
-        profile = ROOT / "workflow" / "profiles" / name / "config.yaml"
-        assert "gpu" not in yaml.safe_load(profile.read_text()).get("resources", {})
+def profile(name):
+    return yaml.safe_load((ROOT / "workflow" / "profiles" / name / "config.yaml").read_text())
+
+
+def test_no_profile_caps_the_gpus():
+    for folder in (ROOT / "workflow" / "profiles").iterdir():
+        assert "gpu" not in profile(folder.name).get("resources", {})
+
+
+def test_the_packed_profiles_give_each_job_of_a_set_its_part_of_a_gpu(snakemake):
+    plain, packed = profile("slurm"), profile("slurm-packed")
+    assert {name: value for name, value in packed.items() if not name.startswith("set-")} == plain
+    where = ROOT / "workflow" / "profiles"
+    for name, resources in (
+        ("packed", {"gpu=1", "gpu_share=25"}),
+        ("slurm-packed", {"gpu=0", "gpu_share=25", "gres=shard:1"}),
+    ):
+        _, output = snakemake.plan("--workflow-profile", str(where / name))
+        for rule in ("finetune_lm", "train_classifier", "predict"):
+            jobs = re.findall(rf"^rule {rule}:\n(?:    .*\n)*?    resources: (.*)", output, re.M)
+            assert len(jobs) == len(NAMES)
+            assert all(resources <= set(job.split(", ")) for job in jobs), jobs
+    # What the executor makes of it; a job is what has resources.
+    asked = ResourceList(fromdict={"gpu": 0, "gres": "shard:1", "gpu_share": 25})
+    assert set_gres_string(SimpleNamespace(resources=asked)) == " --gres=shard:1"
 
 
 def test_failed_sets_keep_their_row_with_the_reason(snakemake):

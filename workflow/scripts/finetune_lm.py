@@ -6,6 +6,7 @@ from dflm.phases import quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.training.finetune import finetune
+    from dflm.training.sharing import gpus_given
 
 finetune(
     weights_in=snakemake.input.weights,
@@ -23,7 +24,7 @@ finetune(
     group=snakemake.params.group,
     members=list(snakemake.params.members),
     seed=snakemake.params.seed,
-    gpu=int(snakemake.resources.get("gpu", 0)),  # text where jobs of a group share one
+    gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,
     gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -6,6 +6,7 @@ from dflm.phases import quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.training.predict import predict
+    from dflm.training.sharing import gpus_given
 
 predict(
     weights=snakemake.input.weights,
@@ -14,7 +15,7 @@ predict(
     predictions=snakemake.output.predictions,
     seconds=snakemake.output.seconds,
     **snakemake.params.args,
-    gpu=int(snakemake.resources.get("gpu", 0)),  # text where jobs of a group share one
+    gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,
     gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -6,6 +6,7 @@ from dflm.phases import quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.training.classify import train_classifier
+    from dflm.training.sharing import gpus_given
 
 train_classifier(
     weights_in=snakemake.input.weights,
@@ -20,7 +21,7 @@ train_classifier(
     args=snakemake.params.args,
     dataset=snakemake.params.dataset,
     seed=snakemake.params.seed,
-    gpu=int(snakemake.resources.get("gpu", 0)),  # text where jobs of a group share one
+    gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,
     gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +17,24 @@ import torch
 from dflm.errors import InputError
 
 log = logging.getLogger(__name__)
+
+
+def gpus_given(resources: Mapping) -> int:
+    """Return how many GPUs a job may use, told by its Snakemake resources.
+
+    Parameters
+    ----------
+    resources : mapping
+        ``gpu``, a number; or ``gres``, SLURM's word for a part of one, as in "shard:1" or
+        "mps:25", or for whole ones, as in "gpu:2" or "gpu:h200:2".
+    """
+    kind, _, number = str(resources.get("gres", "")).partition(":")
+    if kind in ("shard", "mps"):
+        return 1
+    if kind == "gpu":
+        last = number.rpartition(":")[2]
+        return int(last) if last.isdigit() else 1
+    return int(resources.get("gpu", 0))
 
 
 def share_gpu(share: int) -> int:
