@@ -13,8 +13,9 @@ from itertools import pairwise
 MB = 10**6
 
 SNAKEMAKE = 300 * MB  # the process that runs a job's script on a cluster
-WITHOUT_TORCH = 250 * MB  # Python with NumPy, Numba and matplotlib
-TORCH = 550 * MB  # Python with those and torch
+PLAIN = 150 * MB  # Python with NumPy
+NUMBA = 250 * MB  # with Numba too, which may have to compile first
+TORCH = 450 * MB  # with torch too
 CUDA = 4000 * MB  # host memory of a process that has begun to use a GPU, all above included
 CUDA_CONTEXT = 1000 * MB  # device memory that is gone before the first tensor
 MAPS = 300 * MB  # of the genome's maps that may lie in memory; see dflm.sequences.corpus
@@ -72,6 +73,11 @@ def of_token(model: dict, decoder: bool = True) -> int:
     return OF_UNIT * sum(widths(model)[1:]) + OF_WORD * words(model) * decoder
 
 
+def of_gpu_process(model: dict) -> int:
+    """Return what a process takes of the host's memory when it trains or predicts on a GPU."""
+    return CUDA + 12 * parameters(model)
+
+
 def of_prediction(model: dict, tokens: int) -> int:
     """Return what a model and a batch of its predictions take on the CPU."""
     return 12 * parameters(model) + tokens * OF_UNIT_FORWARD * max(widths(model))
@@ -103,16 +109,15 @@ def pretraining(
     masked : int
         Those of the bases that soft-masking turned into N.
     gpus, processes, nodes : int
-        Which the job was given. What it takes on the CPU counts even so, as it runs there when
-        torch finds no GPU.
+        Which the job was given; `processes` count where there are no GPUs.
     """
     windows = bases // (model["stride"] * batch_size * bptt) + 1
-    own = MAPS + OF_WINDOW * windows + int(OF_MASKED_BASE * masked)
-    here = -(-processes // nodes)
-    on_cpu = here * (TORCH + own + OF_PARAMETER * parameters(model))
-    on_cpu += here * -(-batch_size // processes) * (bptt + LONGER * variable) * of_token(model)
-    on_gpu = -(-gpus // nodes) * (CUDA + own + 2 * BLOCK + 12 * parameters(model))
-    return SNAKEMAKE + max(on_cpu, on_gpu)
+    own = min(MAPS, bases) + OF_WINDOW * windows + int(OF_MASKED_BASE * masked)
+    if gpus:
+        return SNAKEMAKE + -(-gpus // nodes) * (of_gpu_process(model) + own + 2 * BLOCK)
+    tokens = -(-batch_size // processes) * (bptt + LONGER * variable)
+    one = TORCH + own + OF_PARAMETER * parameters(model) + tokens * of_token(model)
+    return SNAKEMAKE + -(-processes // nodes) * one
 
 
 def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
@@ -125,28 +130,30 @@ def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: i
     sequences, width : int
         Rows of all split files of the group, and the bases of the longest.
     gpus : int
-        0 or 1.
+        0 for the CPU.
     """
-    on_cpu = TORCH + OF_PARAMETER * parameters(model)
-    on_cpu += min(batch_size, sequences) * width * of_token(model)
-    on_gpu = gpus * (CUDA + 12 * parameters(model))
-    return SNAKEMAKE + max(on_cpu, on_gpu) + of_sequences(sequences, width)
+    own = SNAKEMAKE + of_sequences(sequences, width)
+    if gpus:
+        return own + of_gpu_process(model)
+    tokens = min(batch_size, sequences) * width
+    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model)
 
 
 def classifying(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
     """Return the host memory of a classifier's training; as `finetuning`, with the best weights."""
-    on_cpu = TORCH + OF_PARAMETER * parameters(model)
-    on_cpu += min(batch_size, sequences) * width * of_token(model, decoder=False)
-    on_gpu = gpus * (CUDA + 12 * parameters(model))
-    best = 4 * parameters(model)
-    return SNAKEMAKE + max(on_cpu, on_gpu) + best + of_sequences(sequences, width)
+    own = SNAKEMAKE + of_sequences(sequences, width) + 4 * parameters(model)
+    if gpus:
+        return own + of_gpu_process(model)
+    tokens = min(batch_size, sequences) * width
+    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model, decoder=False)
 
 
 def predicting(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
     """Return the host memory of a prediction; see `finetuning`."""
-    on_cpu = TORCH + of_prediction(model, min(batch_size, sequences) * width)
-    on_gpu = gpus * (CUDA + 12 * parameters(model))
-    return SNAKEMAKE + max(on_cpu, on_gpu) + of_sequences(sequences, width)
+    own = SNAKEMAKE + of_sequences(sequences, width)
+    if gpus:
+        return own + of_gpu_process(model)
+    return own + TORCH + of_prediction(model, min(batch_size, sequences) * width)
 
 
 def on_device(model: dict, tokens: int, bases: int = 0) -> int:
@@ -166,19 +173,19 @@ def on_device(model: dict, tokens: int, bases: int = 0) -> int:
 
 def sharding() -> int:
     """Return the memory of sharding a genome of any size: it is read in blocks."""
-    return SNAKEMAKE + WITHOUT_TORCH + 150 * MB
+    return SNAKEMAKE + NUMBA + 150 * MB
 
 
 def splitting(packed: int) -> int:
     """Return the memory of splitting a set whose gzipped files have `packed` bytes."""
-    return SNAKEMAKE + WITHOUT_TORCH + 120 * packed
+    return SNAKEMAKE + NUMBA + 120 * packed
 
 
 def looking_up(longest: int, sequences: int, width: int) -> int:
     """Return the memory of looking sequences up in a genome whose longest contig is `longest`."""
-    return SNAKEMAKE + WITHOUT_TORCH + longest + 2 * of_sequences(sequences, width)
+    return SNAKEMAKE + NUMBA + longest + 2 * of_sequences(sequences, width)
 
 
 def evaluating(sequences: int, width: int) -> int:
     """Return the memory of judging a set with that many rows in its training and test tables."""
-    return SNAKEMAKE + WITHOUT_TORCH + 2 * of_sequences(sequences, width)
+    return SNAKEMAKE + PLAIN + 2 * of_sequences(sequences, width)
