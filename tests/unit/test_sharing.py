@@ -1,5 +1,6 @@
 """Jobs spread over the GPUs of a machine, whatever becomes of them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,30 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
 )
 def test_a_part_of_a_gpu_is_one_to_the_job(resources, gpus):
     assert sharing.gpus_given(resources) == gpus
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_gpu_refuses_more_than_the_share(tmp_path):
+    """In a process of its own, as the limit stays for its life."""
+    code = """
+import torch
+from dflm.training.device import pick_device
+device = pick_device(1, 1, gpu_share=10)
+whole = torch.cuda.get_device_properties(device).total_memory
+torch.empty(whole // 20, dtype=torch.uint8, device=device)
+try:
+    torch.empty(whole // 8, dtype=torch.uint8, device=device)
+except torch.cuda.OutOfMemoryError:
+    print("refused")
+"""
+    told = subprocess.check_output(
+        [sys.executable, "-c", code],
+        cwd=SCRIPTS,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        text=True,
+    )
+    assert told.split() == ["refused"]
 
 
 @pytest.mark.parametrize("share", [0, 101, -5])
