@@ -199,9 +199,8 @@ def shown(values: list[float]) -> str:
     return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 
-def compare(peer: Peer | None, work: dict, size: str, threads: int, args, bf16: bool) -> list[str]:
-    """Measure all sides on one workload; rows of a table."""
-    rows = []
+def compare(peer: Peer | None, work: dict, size: str, threads: int, args, bf16: bool) -> None:
+    """Measure all sides on one workload; print rows of the table."""
     sides = Sides(peer, bf16, args.peers)
     for kind in ("train", "infer"):
         rates: dict[tuple[str, bool], list[float]] = {side: [] for side in sides.all}
@@ -227,8 +226,7 @@ def compare(peer: Peer | None, work: dict, size: str, threads: int, args, bf16: 
                 f"{ours / rate:.2f}",
                 f"{share:.0%}",
             )
-            rows.append("| " + " | ".join(map(str, cells)) + " |")
-    return rows
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 def growth(size: str, threads: int, args, bf16: bool) -> list[str]:
@@ -348,7 +346,7 @@ def main() -> None:
             usual = BATCH.get((args.device, size), (640, 1280, 2560))
             for batch in (args.batch,) if args.batch else usual:
                 work = workload(size, batch, LENGTH, args.device, bf16)
-                print("\n".join(compare(peer, work, size, threads, args, bf16)), flush=True)
+                compare(peer, work, size, threads, args, bf16)
     if not args.no_growth:
         size = "small" if args.device == "cpu" else "full"
         threads = args.threads[0]
