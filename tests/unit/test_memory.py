@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from dflm import resources
 from dflm.model.language_model import LanguageModel
 from dflm.training.arguments import LanguageModelArgs
@@ -132,6 +133,7 @@ def test_what_the_amounts_grow_with():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 @pytest.mark.parametrize(("sizes", "batch"), [(stages.SMALL, 640), (FULL, 640), (FULL, 1280)])
 def test_device_memory_of_pretraining(tmp_path, sizes, batch):
     model = stages.language_model(**sizes)
