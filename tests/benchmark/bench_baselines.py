@@ -30,7 +30,7 @@ from dflm.sequences.splits import split_dataset  # noqa: E402
 ARGS = {
     "gkm": {"word": 10, "informative": 6, "costs": [0.3, 1.0], "tolerance": 0.05, "passes": 100},
     "cnn": {
-        "widths": [8, 16, 24],
+        "widths": [6, 9, 12, 18],
         "filters": 32,
         "hidden": 64,
         "dropout": 0.5,
