@@ -4,7 +4,7 @@ import torch
 from torch import _VF, Tensor
 from torch.autograd.function import once_differentiable
 
-# Below this width a step of the loop spends more on its ten small operations than bf16 saves.
+# Below about this width a step of the loop spends more on its small operations than bf16 saves.
 LOOP_WIDTH = 512
 
 
@@ -38,13 +38,13 @@ def takes_time_loop(hidden: int) -> bool:
     """Return whether a layer of width `hidden` runs in the time loop.
 
     A rule, and no timing at run time, so that two runs give the same bytes. In float32 torch's
-    kernel (oneDNN) is the faster one, forward and backward together, at every width and batch
-    that was measured on an AVX2 processor, except by 5 to 10 % at width 192 and batch 128, where
-    the difference is memory given back to the system and asked for again (see
-    `dflm.training.device`). In bfloat16 the reference machine (avx512_bf16) had the loop at 1.7
-    to 1.8 times float32 and torch's kernel under autocast at 1.4 to 1.6; there wide layers alone
-    are worth it, since the loop's small operations cost the same in either precision. Where the
-    processor lets oneDNN have no bfloat16, its kernel fails, and the loop is all there is.
+    kernel (oneDNN) is the faster one: on an AVX2 processor the loop reached 0.55 to 0.93 of its
+    rate at widths 64 to 800 and batches 32 and 128, where freed memory is kept (see
+    `dflm.training.device`). In bfloat16 torch's kernel under autocast had 1.4 to 1.6 times the
+    rate of float32 on another machine (avx512_bf16), and a loop of this kind 1.7 to 1.8 times;
+    `LOOP_WIDTH` is an estimate, since the loop's small operations cost the same in either
+    precision. Where the processor lets oneDNN have no bfloat16, its kernel fails, and the loop is
+    all there is.
     """
     if not torch.is_autocast_enabled("cpu"):
         return False
