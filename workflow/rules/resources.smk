@@ -5,7 +5,8 @@ import importlib.util
 
 def formulas():
     """Return the module dflm.resources; the library cannot be imported where rules are read."""
-    place = workflow.source_path("../scripts/dflm/resources.py")
+    # As plain text: Python cannot keep compiled code whose file is named by Snakemake's own kind.
+    place = str(Path(workflow.source_path("../scripts/dflm/resources.py")))
     spec = importlib.util.spec_from_file_location("dflm_resources", place)
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
