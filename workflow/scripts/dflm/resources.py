@@ -14,7 +14,7 @@ MB = 10**6
 
 SNAKEMAKE = 300 * MB  # the process that runs a job's script on a cluster
 PLAIN = 150 * MB  # Python with NumPy
-NUMBA = 250 * MB  # with Numba too, which may have to compile first
+NUMBA = 300 * MB  # with Numba too, which may have to compile first
 TORCH = 450 * MB  # with torch too
 CUDA = 4000 * MB  # host memory of a process that has begun to use a GPU, all above included
 CUDA_CONTEXT = 1000 * MB  # device memory that is gone before the first tensor
