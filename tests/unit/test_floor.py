@@ -7,9 +7,11 @@ from dflm.evaluation.floor import (
     check_floor,
     dinucleotide_counts,
     dinucleotide_floor,
+    floor_probabilities,
     floor_within,
     logistic_regression,
 )
+from dflm.scores import auroc
 from dflm.sequences.shuffle import dinucleotide_shuffle
 from dflm.sequences.splits import read_split, split_dataset
 from hypothesis import given
@@ -69,8 +71,25 @@ def test_the_regression_is_scikit_learns(scale):
     rows = rng.normal(size=(300, 5))
     rows[:, 4] = rows[:, 0]
     labels = (scale * rows[:, 0] - rows[:, 1] + rng.normal(size=300) > 1).astype(int)
-    expected = LogisticRegression(tol=1e-10, max_iter=10_000).fit(rows, labels).coef_[0]
-    np.testing.assert_allclose(logistic_regression(rows, labels), expected, atol=1e-4)
+    expected = LogisticRegression(tol=1e-10, max_iter=10_000).fit(rows, labels)
+    weights, intercept = logistic_regression(rows, labels)
+    np.testing.assert_allclose(weights, expected.coef_[0], atol=1e-4)
+    assert intercept == pytest.approx(expected.intercept_[0], abs=1e-4)
+
+
+def test_its_predictions_have_the_area_that_is_told():
+    sequences, labels = with_shuffles(positives(200, 3))
+    other, other_labels = text(np.vstack([positives(150, 4, gc=0.6), positives(150, 5)])), [1] * 150
+    other_labels += [0] * 150
+    leaking = text(np.vstack([positives(300, 6, gc=0.65), positives(300, 7)]))
+    for train, train_labels in ((sequences, labels), (leaking, [1] * 300 + [0] * 300)):
+        found = floor_probabilities(train, train_labels, other)
+        told = dinucleotide_floor(train, train_labels, other, other_labels)
+        assert found.min() > 0
+        assert found.max() < 1
+        assert auroc(other_labels, found) == pytest.approx(told, abs=1e-12)
+    assert told > 0.7
+    assert found[:150].mean() > 0.5 > found[150:].mean()
 
 
 def test_exact_shuffles_give_exactly_one_half():

@@ -113,17 +113,46 @@ def floor_within(sequences: Sequence[str], labels: Sequence[int]) -> float:
 
 def _fit_and_score(train, train_labels, test, test_labels) -> float:
     """AUROC of a logistic regression from counts to counts."""
+    return auroc(test_labels, _fit_and_apply(train, train_labels, test))
+
+
+def _fit_and_apply(train, train_labels, test) -> np.ndarray:
+    """Log-odds, shape=(len(test),), of a logistic regression from counts to counts."""
     # Sequences of equal counts must tie exactly, so each distinct row is scored once:
     # the last bit of a matrix product can depend on where the row stands.
     rows, which = np.unique(test, axis=0, return_inverse=True)
     mean, spread = train.mean(axis=0), train.std(axis=0)
     spread[spread == 0] = 1
-    weights = logistic_regression((train - mean) / spread, train_labels)
-    scores = ((rows - mean) / spread @ weights)[which.reshape(-1)]
-    return auroc(test_labels, scores)
+    weights, intercept = logistic_regression((train - mean) / spread, train_labels)
+    return ((rows - mean) / spread @ weights + intercept)[which.reshape(-1)]
 
 
-def logistic_regression(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def floor_probabilities(
+    train_sequences: Sequence[str], train_labels: Sequence[int], sequences: Sequence[str]
+) -> np.ndarray:
+    """Predict by the 16 dinucleotide counts; what `dinucleotide_floor` measures.
+
+    Parameters
+    ----------
+    train_sequences, sequences : sequence of str
+        Upper case.
+    train_labels : sequence of int
+        1 for a peak, 0 for a negative; both must occur.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(len(sequences),)
+        Probabilities of label 1; equal for sequences of equal counts.
+    """
+    odds = _fit_and_apply(
+        dinucleotide_counts(train_sequences),
+        np.asarray(train_labels, dtype=int),
+        dinucleotide_counts(sequences),
+    )
+    return (1 + np.tanh(odds / 2)) / 2
+
+
+def logistic_regression(rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
     """Fit a logistic regression by Newton's method.
 
     Parameters
@@ -135,8 +164,9 @@ def logistic_regression(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray, shape=(features,)
-        The weights; the intercept, which changes no order, is left out.
+    weights : numpy.ndarray, shape=(features,)
+    intercept : float
+        Not penalised.
     """
     design = np.column_stack([rows, np.ones(len(rows))])
     penalty = np.append(np.ones(rows.shape[1]), 0.0)
@@ -156,7 +186,7 @@ def logistic_regression(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
         while loss(weights - step) > loss(weights):  # too far along a good direction
             step /= 2
         weights = weights - step
-    return weights[:-1]
+    return weights[:-1], float(weights[-1])
 
 
 def check_floor(floor: float, tolerance: float, dataset: str, part: str = "") -> None:

@@ -127,6 +127,7 @@ def evaluate(
     dataset: str,
     args: Mapping,
     seed: int,
+    method: str,
 ) -> dict:
     """Evaluate one set's predictions on its test file and write record and curves.
 
@@ -134,12 +135,12 @@ def evaluate(
     ----------
     predictions : path-like
         See `read_predictions`.
-    card : path-like
-        The classifier's model.json.
+    card : path-like or None
+        The model.json of the classifier or of a baseline; None where there is none.
     stats : path-like
         The split's stats.json; of a skipped set it is all that there is.
-    lm_metrics : path-like
-        metrics.json of the fine-tuned language model.
+    lm_metrics : path-like or None
+        metrics.json of the fine-tuned language model; None for a method without one.
     train, test : path-like
         The split's tables: the floor learns on one and is measured on the other.
     corpus : path-like or None
@@ -152,8 +153,11 @@ def evaluate(
         between two runs; fine-tuning is that of the set's whole group.
     dataset : str
     args : mapping
-        Config section ``evaluate``; ``floor_tolerance`` is used.
+        Config section ``evaluate``; ``floor_tolerance`` is used, and None does not check.
     seed : int
+        The method's, for the record.
+    method : str
+        The method's name, for the record.
 
     Returns
     -------
@@ -185,12 +189,15 @@ def evaluate(
         floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels)
         within = floor_within(test_sequences, test_labels)
     # Shuffles leave nothing to the floor. Of other negatives it is a baseline, to be shown.
-    if counts.get("negatives", "shuffle") == "shuffle":
-        check_floor(floor, args["floor_tolerance"], dataset, "training file to test file")
-        check_floor(within, args["floor_tolerance"], dataset, "within the test file")
-    model, language_model = read_json(card), read_json(lm_metrics)
+    tolerance = args["floor_tolerance"]
+    if tolerance is not None and counts.get("negatives", "shuffle") == "shuffle":
+        check_floor(floor, tolerance, dataset, "training file to test file")
+        check_floor(within, tolerance, dataset, "within the test file")
+    model = read_json(card) if card is not None else {}
+    language_model = read_json(lm_metrics) if lm_metrics is not None else {}
     known = model.get("training", {}) | model.get("metrics", {})
-    record |= {"dataset": dataset, "seed": seed, "floor_auroc": floor, "floor_within": within}
+    record |= {"method": method, "dataset": dataset, "seed": seed}
+    record |= {"floor_auroc": floor, "floor_within": within}
     record["negatives"] = counts.get("negatives", "shuffle")
     for when in ("before", "after"):
         bits = (language_model.get(when) or {}).get("bits_per_base")
@@ -207,6 +214,8 @@ def evaluate(
         plot_roc(labels, probabilities, roc_out, title=dataset)
         plot_precision_recall(labels, probabilities, pr_out, title=dataset)
     record["seconds"] = {rule: read_json(path) for rule, path in seconds.items()}
-    record["seconds"] |= {"finetune_lm": language_model["seconds"], "evaluate": phases.as_dict()}
+    if language_model:
+        record["seconds"]["finetune_lm"] = language_model["seconds"]
+    record["seconds"]["evaluate"] = phases.as_dict()
     write_json(metrics_out, record)
     return record

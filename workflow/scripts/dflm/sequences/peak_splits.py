@@ -57,6 +57,7 @@ def split_peaks(
     dataset: str,
     seed: int,
     min_peaks: int,
+    max_peaks: int | None,
     validation_fraction: float,
     ambiguous: str,
     negatives_per_positive: int,
@@ -95,8 +96,9 @@ def split_peaks(
         The set's name.
     seed : int
         Seed of the split and of the negatives.
-    min_peaks, validation_fraction, ambiguous, negatives_per_positive
-        See `dflm.sequences.splits.split_dataset`; in the test there is one negative for each
+    min_peaks, max_peaks, validation_fraction, ambiguous, negatives_per_positive
+        See `dflm.sequences.splits.split_dataset`; the first peaks are here the strongest, and of
+        equally strong ones the first on the genome. In the test there is one negative for each
         positive. Here `ambiguous` goes for the test too.
     width : int
         Bases of a sequence.
@@ -130,7 +132,10 @@ def split_peaks(
         "width": width,
         "format": peaks.kind,
         "rows": {side: int((held_out[placed.contigs] == (side == "test")).sum()) for side in SIDES},
-        "dropped": {**placed.dropped, "ambiguous": 0, "length": 0, "letters": 0},
+        "dropped": {
+            **placed.dropped,
+            **dict.fromkeys(("ambiguous", "length", "letters", "beyond_max_peaks"), 0),
+        },
         "dropped_names": placed.named,
         "test_contigs": [name for name, out in zip(genome.contigs(), held_out, strict=True) if out],
         "shared_with_test": 0,
@@ -139,7 +144,7 @@ def split_peaks(
         "test_kept_with_n": 0,
         "sha256": {"peaks": sha256_of(peaks_file)},
     }
-    windows, codes = _without_n(
+    windows, codes, whole = _without_n(
         placed.windows, genome, kind == "shuffle" and ambiguous == "keep", found["dropped"]
     )
     rows = _rows(windows, codes, genome, 1)
@@ -150,7 +155,7 @@ def split_peaks(
     kept, found["shared_with_test"] = leave_out(
         [rows[i][1] for i in training], [sequence for _, sequence, _ in test_rows]
     )
-    training = training[kept]
+    training = _strongest(training[kept], placed.strengths[whole], max_peaks, found["dropped"])
     train_rows = [rows[i] for i in training]
     found["duplicates"] = len(train_rows) - len({either_strand(row[1]) for row in train_rows})
     parts: dict[str, list[Row]] = {part: [] for part in ("train", "validation", "test")}
@@ -186,12 +191,23 @@ def split_peaks(
 
 def _without_n(
     windows: Windows, genome: GenomeIndex, keep: bool, dropped: dict[str, int]
-) -> tuple[Windows, np.ndarray]:
-    """Return windows and their bases; those that hold N are dropped and counted, or kept."""
+) -> tuple[Windows, np.ndarray, np.ndarray]:
+    """Return windows, their bases and which they are; those with N are dropped and counted."""
     codes = cut_windows(windows, genome)
     whole = (codes < N).all(axis=1) | keep
     dropped["ambiguous"] = int((~whole).sum())
-    return windows.take(whole), codes[whole]
+    return windows.take(whole), codes[whole], whole
+
+
+def _strongest(
+    places: np.ndarray, strengths: np.ndarray, most: int | None, dropped: dict[str, int]
+) -> np.ndarray:
+    """Return the places of the strongest peaks, at most so many, in the order they had."""
+    if most is None:
+        return places
+    dropped["beyond_max_peaks"] = max(0, len(places) - most)
+    ranked = np.argsort(-strengths[places], kind="stable")
+    return places[np.sort(ranked[:most])]
 
 
 def _rows(windows: Windows, codes: np.ndarray, genome: GenomeIndex, label: int) -> list[Row]:
@@ -278,7 +294,7 @@ def _matched(
 def _given(path, genome, held_out, placed, fraction, found) -> dict[str, list[Row]]:
     """Cut the user's negatives out of the genome and divide them as the positives are."""
     windows, found["background"] = given_windows(path, genome, placed)
-    windows, codes = _without_n(windows, genome, False, found["background"]["dropped"])
+    windows, codes, _ = _without_n(windows, genome, False, found["background"]["dropped"])
     found["sha256"]["negatives"] = sha256_of(path)
     made: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
     in_test = held_out[windows.contigs]

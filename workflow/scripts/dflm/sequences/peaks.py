@@ -47,6 +47,8 @@ class Placed:
 
     windows: Windows
     """Around the summits of the peaks that were kept; no two overlap."""
+    strengths: np.ndarray
+    """shape=(windows,), how strong these peaks are, see `dflm.sequences.bed.Peaks`."""
     contigs: np.ndarray
     """shape=(known,) int64, the contigs of all peaks on a known contig, kept or not."""
     starts: np.ndarray
@@ -109,6 +111,7 @@ def place_peaks(peaks: Peaks, genome: GenomeIndex, width: int, where: object) ->
     kept = _strongest(contigs[order], starts[order], width, ranked)
     return Placed(
         Windows(contigs[order][kept], starts[order][kept], width),
+        peaks.strengths[order][kept],
         contigs[known],
         np.minimum(starts, peaks.starts)[known],
         np.maximum(ends, peaks.ends)[known],

@@ -36,6 +36,7 @@ def split_dataset(
     *,
     dataset: str,
     min_peaks: int,
+    max_peaks: int | None,
     validation_fraction: float,
     ambiguous: str,
     negatives_per_positive: int,
@@ -46,8 +47,9 @@ def split_dataset(
     Rows are upper-cased; ambiguities become N, and U becomes T. A row with any other letter is
     dropped. Of the training rows, then, those with N are dropped if `ambiguous` says so, those
     that are not of the most common length (of the longest of these) are dropped, and so are
-    those that stand in the test file too, on either strand. Test rows are not dropped for N or
-    length. Copies of a training row are kept, all on the same side of the split.
+    those that stand in the test file too, on either strand. Of what is left the first `max_peaks`
+    are used, as the rows of a file are ranked, the strongest peak first. Test rows are not dropped
+    for N or length. Copies of a training row are kept, all on the same side of the split.
 
     A set that cannot be trained or tested on is skipped: its three tables hold no row, and
     the statistics tell the reason.
@@ -64,6 +66,8 @@ def split_dataset(
         The set's name; the split depends on it and on `seed`.
     min_peaks : int
         Training positives below which the set is skipped.
+    max_peaks : int or None
+        Training positives to use at most; None uses all.
     validation_fraction : float
         Part of the training positives that goes to validation, above 0 and below 1.
     ambiguous : {"drop", "keep"}
@@ -93,7 +97,7 @@ def split_dataset(
         "seed": seed,
         "width": None,
         "rows": {"train": 0, "test": 0},
-        "dropped": {"ambiguous": 0, "length": 0, "letters": 0},
+        "dropped": {"ambiguous": 0, "length": 0, "letters": 0, "beyond_max_peaks": 0},
         "shared_with_test": 0,
         "duplicates": 0,
         "unshuffled": 0,
@@ -112,7 +116,7 @@ def split_dataset(
         )
     test = _clean(test, found["dropped"])
     found["test_kept_with_n"] = sum("N" in sequence for _, sequence, _ in test)
-    train = _choose(_clean(train, found["dropped"]), test, ambiguous, found)
+    train = _choose(_clean(train, found["dropped"]), test, ambiguous, max_peaks, found)
     reason = train_reason or test_reason
     if not reason and len(train) < min_peaks:
         reason = f"{len(train)} training peaks, fewer than chipseq.min_peaks = {min_peaks}"
@@ -323,7 +327,9 @@ def _clean(rows: list[Row], dropped: dict[str, int]) -> list[Row]:
     return kept
 
 
-def _choose(train: list[Row], test: list[Row], ambiguous: str, found: dict) -> list[Row]:
+def _choose(
+    train: list[Row], test: list[Row], ambiguous: str, max_peaks: int | None, found: dict
+) -> list[Row]:
     """Drop the training rows that the row rule excludes; fill in what was found."""
     if ambiguous == "drop":
         kept = [row for row in train if "N" not in row[1]]
@@ -340,6 +346,8 @@ def _choose(train: list[Row], test: list[Row], ambiguous: str, found: dict) -> l
         [sequence for _, sequence, _ in kept], [sequence for _, sequence, _ in test]
     )
     kept = [kept[i] for i in chosen]
+    found["dropped"]["beyond_max_peaks"] = len(kept[max_peaks:]) if max_peaks else 0
+    kept = kept[:max_peaks]
     found["duplicates"] = len(kept) - len({either_strand(sequence) for _, sequence, _ in kept})
     return kept
 
