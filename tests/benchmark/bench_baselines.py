@@ -65,6 +65,7 @@ def prepare(data: Path, tf: str, peaks: int, seed: int, folder: Path) -> dict[st
         folder / "stats.json",
         dataset=dataset,
         min_peaks=1,
+        max_peaks=None,
         validation_fraction=0.1,
         ambiguous="drop",
         negatives_per_positive=1,

@@ -85,6 +85,11 @@ def language_model(**changes: object) -> dict:
     return {**model, **chosen["kmers"], **changes}
 
 
+def classifier_settings() -> dict:
+    """Return what the training of a classifier takes as `args`."""
+    return {key: value for key, value in settings()["classifier"].items() if key != "start"}
+
+
 def outputs(folder: Path) -> dict:
     """Return the files that every training writes."""
     return {
@@ -227,7 +232,7 @@ def classifying(folder: Path, model: dict, batch: int, sequences: int, width: in
         validation=write_split(folder / "validation.tsv.gz", sequences // 8, width, 2),
         **outputs(folder / "out"),
         seconds=folder / "seconds.json",
-        args=settings()["classifier"] | {"batch_size": batch, "stages": stages},
+        args=classifier_settings() | {"batch_size": batch, "stages": stages},
         dataset="d",
         seed=1,
         gpu=1,
@@ -240,7 +245,7 @@ def predicting(folder: Path, model: dict, batch: int, sequences: int, width: int
     return measured(
         "dflm.training.predict",
         "predict",
-        **make_model(folder / "classifier", model, settings()["classifier"]),
+        **make_model(folder / "classifier", model, classifier_settings()),
         sequences=write_split(folder / "test.tsv.gz", sequences, width),
         predictions=folder / "predictions.tsv",
         seconds=folder / "seconds.json",
@@ -328,4 +333,5 @@ def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
         dataset="d",
         args={"floor_tolerance": 0.5},
         seed=1,
+        method="full",
     )

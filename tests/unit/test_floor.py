@@ -165,6 +165,7 @@ def test_floor_of_real_sets(real_data, tmp_path):
             *out,
             dataset=dataset,
             min_peaks=1000,
+            max_peaks=None,
             validation_fraction=0.1,
             ambiguous="drop",
             negatives_per_positive=1,

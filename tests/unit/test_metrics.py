@@ -137,6 +137,7 @@ def write_predictions(path, rows, rng):
 
 def run(files, **others):
     options = {"dataset": "TF_Cell_(x-1)_Lab", "args": {"floor_tolerance": 0.03}, "seed": 1}
+    options["method"] = "full"
     paths = {**files, "seconds": {"train_classifier": files["train_seconds"]}}
     del paths["train_seconds"]
     return evaluate(**paths, **(options | others))

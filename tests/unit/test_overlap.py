@@ -178,7 +178,7 @@ def test_real_sets_in_real_sequence(real_data, tmp_path):
     name = "SERBP1_H1-hESC_HudsonAlpha"
     parts = [tmp_path / f"{part}.tsv.gz" for part in ("train", "validation", "test")]
     ends = (real_data / "chipseq" / f"{name}_{part}.seq.gz" for part in ("AC", "B"))
-    options = {"min_peaks": 1000, "validation_fraction": 0.1, "ambiguous": "drop"}
+    options = {"min_peaks": 1000, "max_peaks": None, "validation_fraction": 0.1, "ambiguous": "drop"}
     options |= {"negatives_per_positive": 1, "seed": 1, "dataset": name}
     split_dataset(*ends, *parts, tmp_path / "stats.json", **options)
     _, sequences, labels = read_split(parts[2])

@@ -20,6 +20,7 @@ SETTINGS = {
     "dataset": "TF_cell",
     "seed": 1,
     "min_peaks": 5,
+    "max_peaks": None,
     "validation_fraction": 0.2,
     "ambiguous": "drop",
     "negatives_per_positive": 1,

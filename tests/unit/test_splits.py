@@ -18,6 +18,7 @@ HEADER = "FoldID\tEventID\tseq\tBound\n"
 SETTINGS = {
     "dataset": "TF_cell_(1-1).lab",
     "min_peaks": 5,
+    "max_peaks": None,
     "validation_fraction": 0.2,
     "ambiguous": "drop",
     "negatives_per_positive": 1,

@@ -14,10 +14,11 @@ SCHEMAS = ROOT / "workflow" / "schemas"
 
 @pytest.fixture(scope="module")
 def rules():
-    """The functions of config.smk, which is plain Python."""
-    path = ROOT / "workflow" / "rules" / "config.smk"
+    """The functions of methods.smk and config.smk, which are plain Python."""
     namespace = {}
-    exec(compile(path.read_text(), str(path), "exec"), namespace)
+    for name in ("methods.smk", "config.smk"):
+        path = ROOT / "workflow" / "rules" / name
+        exec(compile(path.read_text(), str(path), "exec"), namespace)
     return namespace
 
 
@@ -279,7 +280,7 @@ def keys_of(schema, root, prefix=""):
         )
         items = node.get("items", {})
         assert node.get("description"), f"{prefix}{name} has no description"
-        if node.get("type") == "object":
+        if "properties" in node:
             assert node["additionalProperties"] is False
             yield from keys_of(node, root, f"{prefix}{name}.")
         else:

@@ -1,21 +1,23 @@
-"""A classifier for each set: trained, applied to the official test file, judged."""
+"""A classifier for each set: trained, applied to the official test file; each method judged."""
 
 
 rule train_classifier:
     input:
-        unpack(finetuned_model),
+        unpack(encoder_of),
         lib=library("train_classifier.py"),
         train="results/chipseq/{dataset}/train.tsv.gz",
         validation="results/chipseq/{dataset}/validation.tsv.gz",
     output:
-        weights="results/classify/{dataset}/model.safetensors",
-        card="results/classify/{dataset}/model.json",
-        history="results/classify/{dataset}/metrics.jsonl",
-        seconds="results/classify/{dataset}/seconds/train_classifier.json",
+        weights="results/{at}classify/{dataset}/model.safetensors",
+        card="results/{at}classify/{dataset}/model.json",
+        history="results/{at}classify/{dataset}/metrics.jsonl",
+        seconds="results/{at}classify/{dataset}/seconds/train_classifier.json",
     log:
-        "logs/train_classifier/{dataset}.log",
+        "logs/{at}train_classifier/{dataset}.log",
     benchmark:
-        "benchmarks/train_classifier/{dataset}.tsv"
+        "benchmarks/{at}train_classifier/{dataset}.tsv"
+    wildcard_constraints:
+        at=folders_of("model"),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -25,8 +27,9 @@ rule train_classifier:
         mem_mb=memory(classifying_needs),
         runtime=240,
     params:
-        args=config["classifier"],
-        seed=config["seed"],
+        args=without("classifier", "start"),
+        architecture=random_architecture,
+        seed=training_seed,
         dataset="{dataset}",
         checkpoint=checkpoint_beside,
     script:
@@ -35,17 +38,18 @@ rule train_classifier:
 
 rule predict:
     input:
+        unpack(classifier_of),
         lib=library("predict_sequences.py"),
-        weights="results/classify/{dataset}/model.safetensors",
-        card="results/classify/{dataset}/model.json",
         test="results/chipseq/{dataset}/test.tsv.gz",
     output:
-        predictions="results/classify/{dataset}/predictions.tsv",
-        seconds="results/classify/{dataset}/seconds/predict.json",
+        predictions="results/{at}classify/{dataset}/predictions.tsv",
+        seconds="results/{at}classify/{dataset}/seconds/predict.json",
     log:
-        "logs/predict/{dataset}.log",
+        "logs/{at}predict/{dataset}.log",
     benchmark:
-        "benchmarks/predict/{dataset}.tsv"
+        "benchmarks/{at}predict/{dataset}.tsv"
+    wildcard_constraints:
+        at=folders_of("model"),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -55,7 +59,7 @@ rule predict:
         mem_mb=memory(predicting_needs),
         runtime=30,
     params:
-        args=config["predict"],
+        args=setting("predict"),
     script:
         "../scripts/predict_sequences.py"
 
@@ -65,21 +69,21 @@ rule evaluate:
         unpack(evaluation_inputs),
         lib=library("evaluate_predictions.py"),
     output:
-        metrics="results/classify/{dataset}/metrics.json",
+        metrics="results/{at}classify/{dataset}/metrics.json",
         roc=report(
-            "results/classify/{dataset}/roc.svg",
+            "results/{at}classify/{dataset}/roc.svg",
             category="Classifiers",
             caption="../report/roc.rst",
-            labels={"set": "{dataset}", "plot": "ROC curve"},
+            labels=labels_of("ROC curve"),
         ),
         pr=report(
-            "results/classify/{dataset}/pr.svg",
+            "results/{at}classify/{dataset}/pr.svg",
             category="Classifiers",
             caption="../report/pr.rst",
-            labels={"set": "{dataset}", "plot": "precision-recall curve"},
+            labels=labels_of("precision-recall curve"),
         ),
     log:
-        "logs/evaluate/{dataset}.log",
+        "logs/{at}evaluate/{dataset}.log",
     conda:
         "../envs/plots.yaml"
     threads: 1
@@ -87,9 +91,10 @@ rule evaluate:
         mem_mb=memory(evaluating_needs),
         runtime=20,
     params:
-        args=dict(floor_tolerance=config["evaluate"]["floor_tolerance"]),
+        args=floor_check,
         dataset="{dataset}",
-        seed=config["seed"],
+        method=lambda wildcards: method_of(wildcards).name,
+        seed=training_seed,
     script:
         "../scripts/evaluate_predictions.py"
 

@@ -9,18 +9,16 @@ from pathlib import PurePosixPath
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
 
-ROWS = read_configuration(
-    config,
-    workflow.source_path("../schemas/config.schema.yaml"),
-    workflow.source_path("../schemas/datasets.schema.yaml"),
-)
+SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
+ROWS = read_configuration(config, SCHEMA, workflow.source_path("../schemas/datasets.schema.yaml"))
+METHODS = methods_of(config, yaml.safe_load(Path(SCHEMA).read_text()))
 # The sets whose sequences are cut out of the genome; only a sheet names any.
 PEAK_SETS = [row["dataset"] for row in ROWS or [] if row["peaks"]]
 
 
 def one_of(names):
     """Return a regular expression that these names match and no other; nothing if there is none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    return f"(?:{'|'.join(map(re.escape, names))})" if names else "(?!)"
 
 
 def other_than(names):
@@ -29,9 +27,53 @@ def other_than(names):
 
 
 wildcard_constraints:
+    at="(methods/[^/]+/)?",
     dataset="[^/]+",
     group="[^/]+",
-    run="pretrain|(finetune|classify)/[^/]+",
+    run="(methods/[^/]+/)?(pretrain|(finetune|classify)/[^/]+)",
+
+
+# ---- the methods --------------------------------------------------------------------------------
+
+
+def method_of(wildcards):
+    """Return the method whose folder a path lies in, or say which methods there are."""
+    at = wildcards.get("at", "")
+    for method in METHODS:
+        if method.at == at:
+            return method
+    names = [method.at.split("/")[1] for method in METHODS if method.at]
+    name = at.split("/")[1]
+    raise WorkflowError(
+        f"{name} is no method of this run{closest(name, names)} (methods come from baselines, "
+        f"ablations, variants and seeds; there are: {', '.join(names) or 'none but full'})"
+    )
+
+
+def settings(wildcards):
+    """Return the configuration of the method whose folder a path lies in."""
+    return method_of(wildcards).settings
+
+
+def setting(section):
+    """Return, as params, a section of the configuration of a job's method."""
+    return lambda wildcards: settings(wildcards)[section]
+
+
+def training_seed(wildcards):
+    return method_of(wildcards).seed
+
+
+@lru_cache(maxsize=None)
+def home_at(stage, at):
+    """Return below which folder the results of a stage stand that a method shares, or has itself."""
+    (method,) = [method for method in METHODS if method.at == at]
+    return home_of(stage, method, METHODS).at
+
+
+def folders_of(*kinds):
+    """Return a regular expression for the folders of the methods of these kinds."""
+    return one_of([method.at for method in METHODS if method.kind in kinds])
 
 
 # ---- the library as input -----------------------------------------------------------------------
@@ -129,17 +171,19 @@ def all_rows():
 def indexed_rows(index, mtime):
     """Read what rule index_chipseq wrote, as long as the file stays the same."""
     columns, rows = read_table(index)
-    group_by = config["finetune"]["group_by"]
-    if group_by not in columns:
-        raise WorkflowError(
-            f"finetune.group_by is {group_by}; allowed without a sheet: dataset, tf, cell_line"
-        )
+    grouped_by = groupings(config)
+    for group_by in grouped_by:
+        if group_by not in columns:
+            raise WorkflowError(
+                f"finetune.group_by is {group_by}; allowed without a sheet: dataset, tf, cell_line"
+            )
     for row in rows:
         # A set that lacks a file keeps its row in the summary, with the reason.
         whole = row["train"] and row["test"]
         problem = name_problem(row["dataset"]) or (None if whole else row["notes"])
-        if not row[group_by]:
-            problem = problem or f"its {group_by} is unknown, and finetune.group_by asks for it"
+        for group_by in grouped_by:
+            if not row[group_by]:
+                problem = problem or f"its {group_by} is unknown, and finetune.group_by asks for it"
         row |= dict(status="failed" if problem else "ok", reason=problem, train="", test="")
     return select_rows(rows, config["datasets"]["select"], config["datasets"]["source"])
 
@@ -155,8 +199,8 @@ def row_of(dataset):
     return rows[dataset]
 
 
-def group_of(row):
-    return row[config["finetune"]["group_by"]]
+def group_of(row, method):
+    return row[method.settings["finetune"]["group_by"]]
 
 
 def startable(rows):
@@ -251,24 +295,28 @@ def sheet_checksum(wildcards, column):
 
 
 def language_model(wildcards):
-    """Return weights and card of the language model that fine-tuning starts from."""
-    given = config["language_model"]["pretrained"]
+    """Return weights and card of the pretrained language model of a method."""
+    given = settings(wildcards)["language_model"]["pretrained"]
     if given is None:
-        return dict(
-            weights="results/pretrain/model.safetensors", card="results/pretrain/model.json"
-        )
+        return model_in(f"{home_at('pretrain', wildcards.at)}pretrain")
     weights, card = pretrained_files(given)
     return dict(weights=weights, card=card)
 
 
+def model_in(folder):
+    """Return weights and card of the model in a folder of results/."""
+    return dict(weights=f"results/{folder}/model.safetensors", card=f"results/{folder}/model.json")
+
+
 def group_members(wildcards):
     """Return the names of a group's sets that were not skipped."""
-    rows = [row for row in all_rows() if group_of(row) == wildcards.group]
+    method = method_of(wildcards)
+    rows = [row for row in all_rows() if group_of(row, method) == wildcards.group]
     if not rows:
-        groups = sorted({group_of(row) for row in all_rows()})
+        groups = sorted({group_of(row, method) for row in all_rows()})
         raise WorkflowError(
-            f"{wildcards.group} is no group of finetune.group_by: {config['finetune']['group_by']}"
-            f"{closest(wildcards.group, groups)}"
+            f"{wildcards.group} is no group of finetune.group_by: "
+            f"{method.settings['finetune']['group_by']}{closest(wildcards.group, groups)}"
         )
     return [row["dataset"] for row in good_rows(rows)]
 
@@ -280,40 +328,53 @@ def group_splits(part):
     ]
 
 
-def finetuned_model(wildcards):
-    """Return weights and card of the fine-tuned language model that serves a set."""
-    group = group_of(row_of(wildcards.dataset))
-    return dict(
-        weights=f"results/finetune/{group}/model.safetensors",
-        card=f"results/finetune/{group}/model.json",
-    )
+def finetuned_folder(method, row):
+    """Return where in results/ the fine-tuned language model of a method stands that serves a set."""
+    return f"{home_at('finetune', method.at)}finetune/{group_of(row, method)}"
+
+
+def encoder_of(wildcards):
+    """Return weights and card of the language model that a classifier starts from, if there is one."""
+    method, row = method_of(wildcards), row_of(wildcards.dataset)
+    start = method.settings["classifier"]["start"]
+    if start == "random":
+        return {}
+    if start == "pretrained":
+        return language_model(wildcards)
+    return model_in(finetuned_folder(method, row))
+
+
+def classifier_of(wildcards):
+    """Return weights and card of the classifier that predicts for a method."""
+    return model_in(f"{home_at('classify', wildcards.at)}classify/{wildcards.dataset}")
 
 
 def evaluation_inputs(wildcards):
     """Return what evaluate needs; of a skipped set only the statistics, which say why."""
-    dataset = wildcards.dataset
-    row = row_of(dataset)
+    dataset, method = wildcards.dataset, method_of(wildcards)
+    row, own = row_of(dataset), f"results/{method.at}classify/{dataset}"
     files = dict(stats=split_file(dataset, "stats.json"))
-    if not is_skipped(dataset):
-        files |= dict(
-            predictions=f"results/classify/{dataset}/predictions.tsv",
-            card=f"results/classify/{dataset}/model.json",
-            lm_metrics=f"results/finetune/{group_of(row)}/metrics.json",
-            train=f"results/chipseq/{dataset}/train.tsv.gz",
-            test=f"results/chipseq/{dataset}/test.tsv.gz",
-            seconds=[
-                f"results/{job}.json"
-                for job in (
-                    f"chipseq/{dataset}/seconds/split",
-                    f"classify/{dataset}/seconds/train_classifier",
-                    f"classify/{dataset}/seconds/predict",
-                )
-            ],
-        )
-        # What a given language model has read is not known.
-        if config["language_model"]["pretrained"] is None:
-            files["corpus"] = f"results/chipseq/{dataset}/corpus.json"
-            files["seconds"].append(f"results/chipseq/{dataset}/seconds/count_in_corpus.json")
+    if is_skipped(dataset):
+        return files
+    files |= dict(
+        predictions=f"{own}/predictions.tsv",
+        train=f"results/chipseq/{dataset}/train.tsv.gz",
+        test=f"results/chipseq/{dataset}/test.tsv.gz",
+        seconds=[f"results/chipseq/{dataset}/seconds/split.json"],
+    )
+    if method.kind != "model":
+        files["seconds"].append(f"{own}/seconds/run_{method.kind}.json")
+        return files if method.kind == "floor" else files | dict(card=f"{own}/model.json")
+    home = f"results/{home_at('classify', method.at)}classify/{dataset}"
+    files["card"] = f"{home}/model.json"
+    files["seconds"] += [f"{home}/seconds/train_classifier.json", f"{own}/seconds/predict.json"]
+    start = method.settings["classifier"]["start"]
+    if start == "finetuned":
+        files["lm_metrics"] = f"results/{finetuned_folder(method, row)}/metrics.json"
+    # What a given language model has read is not known.
+    if start != "random" and method.settings["language_model"]["pretrained"] is None:
+        files["corpus"] = f"results/chipseq/{dataset}/corpus.json"
+        files["seconds"].append(f"results/chipseq/{dataset}/seconds/count_in_corpus.json")
     return files
 
 
@@ -321,16 +382,47 @@ def summary_inputs(wildcards):
     """Return the metrics of the good sets and the statistics of all that could start."""
     rows = startable(all_rows())
     return dict(
-        metrics=[f"results/classify/{row['dataset']}/metrics.json" for row in good_rows(rows)],
+        metrics=[metrics_of(METHODS[0], row) for row in good_rows(rows)],
         stats=[split_file(row["dataset"], "stats.json") for row in rows],
     )
 
 
+def metrics_of(method, row):
+    return f"results/{method.at}classify/{row['dataset']}/metrics.json"
+
+
+def comparison_inputs(wildcards):
+    """Return the metrics of all methods on the good sets, and what `summary_inputs` does."""
+    rows = startable(all_rows())
+    good = good_rows(rows)
+    return dict(
+        metrics=[metrics_of(method, row) for method in METHODS for row in good],
+        stats=[split_file(row["dataset"], "stats.json") for row in rows],
+    )
+
+
+def comparison_files():
+    """Return what rule compare_methods makes, as soon as there is something to compare."""
+    names = ("methods.tsv", "comparison.tsv", "comparison.html", "comparison.svg", "ranks.svg")
+    return [f"results/summary/{name}" for name in names] if len(METHODS) > 1 else []
+
+
+def labels_of(view):
+    """Return the labels of a set's picture in the report."""
+    return lambda wildcards: {
+        "set": wildcards.dataset,
+        "method": wildcards.at.split("/")[1] if wildcards.at else FULL,
+        "plot": view,
+    }
+
+
 def learning_curves(wildcards):
-    """Return the plots of all training runs."""
-    rows = good_rows(all_rows())
-    runs = [] if config["language_model"]["pretrained"] else ["pretrain"]
-    runs += sorted({f"finetune/{group_of(row)}" for row in rows})
+    """Return the plots of all training runs of the configuration itself."""
+    rows, start = good_rows(all_rows()), config["classifier"]["start"]
+    trained = start != "random" and config["language_model"]["pretrained"] is None
+    runs = ["pretrain"] if trained else []
+    if start == "finetuned":
+        runs += sorted({f"finetune/{group_of(row, METHODS[0])}" for row in rows})
     runs += [f"classify/{row['dataset']}" for row in rows]
     return [f"results/{run}/learning_curve.svg" for run in runs]
 
@@ -338,10 +430,36 @@ def learning_curves(wildcards):
 # ---- parameters and resources -------------------------------------------------------------------
 
 
-def architecture():
+def architecture_of(settings):
     """Return what the language model is made of, tokens included."""
-    chosen = {key: value for key, value in config["language_model"].items() if key != "pretrained"}
-    return chosen | config["kmers"]
+    model = settings["language_model"]
+    return {key: value for key, value in model.items() if key != "pretrained"} | settings["kmers"]
+
+
+def architecture(wildcards):
+    return architecture_of(settings(wildcards))
+
+
+def random_architecture(wildcards):
+    """Return the shape of an encoder of random weights; None where the weights are given."""
+    chosen = settings(wildcards)
+    if chosen["classifier"]["start"] != "random":
+        return None
+    sizes = ("embedding", "hidden", "layers")
+    return {key: chosen["language_model"][key] for key in sizes} | chosen["kmers"]
+
+
+def floor_check(wildcards):
+    """Return how far off 0.5 the floor may be; the set fails once, with the configuration itself."""
+    main = not method_of(wildcards).at
+    return dict(floor_tolerance=config["evaluate"]["floor_tolerance"] if main else None)
+
+
+def without(section, *keys):
+    """Return, as params, a section of a method's configuration, but for these keys."""
+    return lambda wildcards: {
+        key: value for key, value in settings(wildcards)[section].items() if key not in keys
+    }
 
 
 def growing(amount):
@@ -363,13 +481,41 @@ def summary_rows():
     return [{key: row[key] for key in keys if row.get(key)} for row in all_rows()]
 
 
+def benchmarks_of(method, row):
+    """Return the paths of the run times that belong to a method on a set."""
+    name = row["dataset"]
+    if method.kind != "model":
+        return [f"benchmarks/{method.at}run_{method.kind}/{name}.tsv"]
+    trained = [f"benchmarks/{home_at('classify', method.at)}train_classifier/{name}.tsv"]
+    if method.settings["classifier"]["start"] == "finetuned":
+        group, home = group_of(row, method), home_at("finetune", method.at)
+        trained.insert(0, f"benchmarks/{home}finetune_lm/{group}.tsv")
+    return [*trained, f"benchmarks/{method.at}predict/{name}.tsv"]
+
+
 def summary_benchmarks():
     """Return the paths of the run times that belong to each set."""
-    return {
-        row["dataset"]: [
-            f"benchmarks/finetune_lm/{group_of(row)}.tsv",
-            f"benchmarks/train_classifier/{row['dataset']}.tsv",
-            f"benchmarks/predict/{row['dataset']}.tsv",
-        ]
-        for row in all_rows()
-    }
+    return {row["dataset"]: benchmarks_of(METHODS[0], row) for row in all_rows()}
+
+
+def comparison_runs(ended):
+    """Return each method's run, as `dflm.evaluation.comparison.Run` takes it.
+
+    `ended` tells of a method and a row whether its metrics are there.
+    """
+    rows = all_rows()
+    return [
+        dict(
+            method=method.name,
+            seed=method.seed,
+            metrics={row["dataset"]: metrics_of(method, row) for row in rows if ended(method, row)},
+            benchmarks={row["dataset"]: benchmarks_of(method, row) for row in rows},
+        )
+        for method in METHODS
+    ]
+
+
+def finished_runs(wildcards):
+    """Return the runs of all methods where all of them ended on all good sets."""
+    good = {row["dataset"] for row in good_rows(startable(all_rows()))}
+    return comparison_runs(lambda method, row: row["dataset"] in good)

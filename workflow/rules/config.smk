@@ -216,6 +216,12 @@ def check_combinations(config):
                     f"{section}.dropout.{name} is {probability} and {section}.drop_mult {factor}; "
                     "their product must stay below 1"
                 )
+    chipseq = config["chipseq"]
+    if chipseq["max_peaks"] is not None and chipseq["max_peaks"] < chipseq["min_peaks"]:
+        yield (
+            f"chipseq.max_peaks is {chipseq['max_peaks']} and chipseq.min_peaks {chipseq['min_peaks']}; "
+            "every set would be skipped"
+        )
     groups = model["layers"] + 2
     for number, stage in enumerate(config["classifier"]["stages"]):
         if stage["unfreeze"] != "all" and stage["unfreeze"] > groups:
@@ -295,10 +301,10 @@ def name_problem(name):
 
 def check_sheet(path, columns, rows, schema, config):
     """Yield what is wrong with the sheet; fills in its rows."""
-    datasets, group_by = config["datasets"], config["finetune"]["group_by"]
+    datasets, grouped_by = config["datasets"], groupings(config)
     known = schema["properties"]
     for name in columns:
-        if name not in known and name != group_by:
+        if name not in known and name not in grouped_by:
             yield (
                 f"{path}: column {name!r} is unknown{closest(name, known)} (allowed: {', '.join(known)}, "
                 "and the column that finetune.group_by names)"
@@ -306,9 +312,10 @@ def check_sheet(path, columns, rows, schema, config):
     if "dataset" not in columns:
         yield f"{path}: lacks the column dataset (columns are separated by tabs)"
         return
-    if group_by not in columns and group_by != "tf":
-        yield f"finetune.group_by is {group_by}; allowed: tf or a column of {path}: {', '.join(columns)}"
-        return
+    for group_by in grouped_by:
+        if group_by not in columns and group_by != "tf":
+            yield f"finetune.group_by is {group_by}; allowed: tf or a column of {path}: {', '.join(columns)}"
+            return
     if not rows:
         yield f"{path}: holds no set"
     seen = set()
@@ -323,8 +330,9 @@ def check_sheet(path, columns, rows, schema, config):
         if name in seen:
             yield f"{path}: {name} stands there twice; each set has one row"
         seen.add(name)
-        if problem := name_problem(row[group_by]):
-            yield f"{path}: {name}, column {group_by} (finetune.group_by): {problem}"
+        for group_by in grouped_by:
+            if problem := name_problem(row[group_by]):
+                yield f"{path}: {name}, column {group_by} (finetune.group_by): {problem}"
         if row["peaks"]:
             yield from check_peaks(path, row)
         else:
@@ -425,8 +433,10 @@ def read_configuration(config, config_schema, sheet_schema):
     WorkflowError
         If anything is wrong; its message has a line for each mistake.
     """
-    complain(check_schema(config, yaml.safe_load(Path(config_schema).read_text())))
+    schema = yaml.safe_load(Path(config_schema).read_text())
+    complain(check_schema(config, schema))
     complain(check_combinations(config))
+    complain(check_methods(config, schema))
     sheet = config["datasets"]["sheet"]
     if sheet is None:
         return None

@@ -18,59 +18,95 @@ def unfinished_logs(dag, job):
 
 
 def summarise_what_exists():
-    """Make the table of the sets that did end, after a run with --keep-going in which others failed.
+    """Make the tables of the sets that did end, after a run with --keep-going in which others failed.
 
-    Rule summarise cannot do this, as its inputs lack the failed sets; the next run makes the
-    table anew by the rule, since this one is dated before its inputs and has no metadata.
+    Their rules cannot do this, as their inputs lack the failed sets.
     """
     dag = workflow.dag
     jobs = {path: job for job in dag.jobs for path in job.output}
-    table = "results/summary/auc.tsv"
-    if not workflow.execution_settings.keep_going or table not in jobs:
+    if not workflow.execution_settings.keep_going:
         return
     done = {path for path, job in jobs.items() if dag.finished(job) or not dag.needrun(job)}
-    if table in done:
-        return
     try:
         rows = all_rows()
     except IncompleteCheckpointException:  # the archive itself failed, so no set is known
         return
-    task = dict(
-        rows=summary_rows(),
-        metrics={},
-        stats={},
-        logs={},
-        benchmarks=summary_benchmarks(),
-        bootstrap=config["evaluate"]["bootstrap"],
-        seed=config["seed"],
-        log="logs/summarise.log",
+    stats = {
+        row["dataset"]: path
+        for row in startable(rows)
+        if (path := f"results/chipseq/{row['dataset']}/stats.json") in done
+    }
+
+    def ended(method, row):
+        return metrics_of(method, row) in done
+
+    def logs(method):
+        """Return the logs of each set that did not end."""
+        found = {}
+        for row in startable(rows):
+            name, metrics = row["dataset"], metrics_of(method, row)
+            if metrics not in done and (name not in stats or metrics in jobs):
+                split = f"results/chipseq/{name}/stats.json"
+                found[name] = unfinished_logs(dag, jobs.get(metrics) or jobs[split])
+        return found
+
+    common = dict(rows=summary_rows(), stats=stats, seed=config["seed"])
+    (main, *_), failed = METHODS, logs(METHODS[0])
+    made = make_without_rule(
+        jobs,
+        done,
+        "results/summary/auc.tsv",
+        "summarise_results.py",
+        common
+        | dict(
+            metrics={row["dataset"]: metrics_of(main, row) for row in rows if ended(main, row)},
+            logs=failed,
+            benchmarks=summary_benchmarks(),
+            bootstrap=config["evaluate"]["bootstrap"],
+            log="logs/summarise.log",
+        ),
     )
-    for row in startable(rows):
-        name = row["dataset"]
-        metrics = f"results/classify/{name}/metrics.json"
-        stats = f"results/chipseq/{name}/stats.json"
-        if stats in done:
-            task["stats"][name] = stats
-        if metrics in done:
-            task["metrics"][name] = metrics
-        elif stats not in done or metrics in jobs:
-            task["logs"][name] = unfinished_logs(dag, jobs.get(metrics) or jobs[stats])
+    if made:
+        logger.error(
+            f"{len(failed)} of {len(rows)} sets failed on the way; results/summary/auc.tsv holds all "
+            "sets, these with the reason."
+        )
+    runs = [run | dict(logs=logs(each)) for run, each in zip(comparison_runs(ended), METHODS)]
+    made = make_without_rule(
+        jobs,
+        done,
+        "results/summary/comparison.tsv",
+        "compare_methods.py",
+        common | config["comparison"] | dict(runs=runs, log="logs/compare_methods.log"),
+    )
+    if made:
+        lost = sum(len(run["logs"]) for run in runs)
+        logger.error(
+            f"{lost} results of {len(METHODS)} methods are missing; results/summary/methods.tsv tells "
+            "why, and results/summary/comparison.tsv compares those that are there."
+        )
+
+
+def make_without_rule(jobs, done, table, script, task):
+    """Make the outputs of the job behind a table by its script, and say whether that was done.
+
+    The next run makes them anew by the rule, since these are dated before their inputs and have no
+    metadata.
+    """
+    if table not in jobs or table in done:
+        return False
     outputs = jobs[table].output
     task |= {key: str(path) for key, path in outputs.items()}
-    description = Path(".snakemake/summary.json")
+    description = Path(".snakemake") / f"{Path(script).stem}.json"
     description.write_text(json.dumps(task))
-    script = source_of("summarise_results.py")
-    ended = subprocess.run([sys.executable, script, str(description)], check=False)
+    ended = subprocess.run([sys.executable, source_of(script), str(description)], check=False)
     if ended.returncode:
-        logger.error("The summary of the sets that did end could not be made: logs/summarise.log")
-        return
-    inputs = [*task["stats"].values(), *task["metrics"].values()]
+        logger.error(f"{table} of the sets that did end could not be made: {task['log']}")
+        return False
+    inputs = [path for path in jobs[table].input if path in done]
     oldest = min((os.stat(path).st_mtime for path in inputs), default=None)
     for path in outputs:
         workflow.persistence.cleanup_metadata(path)
         if oldest is not None:
             os.utime(path, (oldest - 1, oldest - 1))
-    logger.error(
-        f"{len(task['logs'])} of {len(task['rows'])} sets failed on the way; {table} holds all "
-        "sets, these with the reason."
-    )
+    return True

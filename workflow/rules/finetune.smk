@@ -9,14 +9,16 @@ rule finetune_lm:
         validation=group_splits("validation"),
         test=group_splits("test"),
     output:
-        weights="results/finetune/{group}/model.safetensors",
-        card="results/finetune/{group}/model.json",
-        metrics="results/finetune/{group}/metrics.json",
-        history="results/finetune/{group}/metrics.jsonl",
+        weights="results/{at}finetune/{group}/model.safetensors",
+        card="results/{at}finetune/{group}/model.json",
+        metrics="results/{at}finetune/{group}/metrics.json",
+        history="results/{at}finetune/{group}/metrics.jsonl",
     log:
-        "logs/finetune_lm/{group}.log",
+        "logs/{at}finetune_lm/{group}.log",
     benchmark:
-        "benchmarks/finetune_lm/{group}.tsv"
+        "benchmarks/{at}finetune_lm/{group}.tsv"
+    wildcard_constraints:
+        at=folders_of("model"),
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -26,9 +28,9 @@ rule finetune_lm:
         mem_mb=memory(finetuning_needs),
         runtime=240,
     params:
-        architecture=architecture(),
-        args={key: value for key, value in config["finetune"].items() if key != "group_by"},
-        seed=config["seed"],
+        architecture=architecture,
+        args=without("finetune", "group_by"),
+        seed=training_seed,
         group="{group}",
         members=group_members,
         checkpoint=checkpoint_beside,

@@ -1,4 +1,4 @@
-"""The language model, trained once on the genome."""
+"""The language model, trained once on the genome, and once more for methods with another one."""
 
 
 rule pretrain_lm:
@@ -9,14 +9,16 @@ rule pretrain_lm:
     output:
         # One prefix, since the between-workflow cache asks for it.
         multiext(
-            "results/pretrain/",
+            "results/{at}pretrain/",
             weights="model.safetensors",
             card="model.json",
             metrics="metrics.json",
             history="metrics.jsonl",
         ),
     log:
-        "logs/pretrain_lm.log",
+        "logs/{at}pretrain_lm.log",
+    wildcard_constraints:
+        at=folders_of("model"),
     # Snakemake allows no benchmark beside a cache, which has no time to tell.
     cache: True
     conda:
@@ -29,8 +31,8 @@ rule pretrain_lm:
         mem_mb=memory(pretraining_needs),
         runtime=1440,
     params:
-        architecture=architecture(),
-        args=config["pretrain"],
+        architecture=architecture,
+        args=setting("pretrain"),
         seed=config["seed"],
         checkpoint=checkpoint_beside,
     script:

@@ -19,14 +19,14 @@ USUAL_SET = dict(rows=100_000, width=101)  # where the statistics of a set are n
 
 
 def memory(amount):
-    """Return mem_mb by a function of input and rule in bytes; it grows with each attempt.
+    """Return mem_mb by a function of configuration, input and rule in bytes; it grows with each attempt.
 
-    Where the function asks for a file that is not there yet, Snakemake waits with the amount
+    The configuration is that of the job's method. Where the function asks for a file that is not there yet, Snakemake waits with the amount
     until the job is about to start.
     """
 
     def mem_mb(wildcards, input, attempt, rulename):
-        return -(-amount(input, rulename) // NEEDS.MB) * attempt
+        return -(-amount(settings(wildcards), input, rulename) // NEEDS.MB) * attempt
 
     return mem_mb
 
@@ -72,11 +72,11 @@ def sizes_in(index, mtime):
     )
 
 
-def pretraining_needs(input, rulename):
-    args = config["pretrain"]
+def pretraining_needs(settings, input, rulename):
+    args = settings["pretrain"]
     bases, masked, _ = genome_sizes(input.index)
     return NEEDS.pretraining(
-        architecture(),
+        architecture_of(settings),
         args["batch_size"],
         args["bptt"],
         bases,
@@ -88,33 +88,45 @@ def pretraining_needs(input, rulename):
     )
 
 
-def finetuning_needs(input, rulename):
-    batch, gpus = config["finetune"]["batch_size"], given(rulename, "gpu", 1)
-    return NEEDS.finetuning(architecture(), batch, *set_sizes(input.train), gpus)
+def finetuning_needs(settings, input, rulename):
+    batch, gpus = settings["finetune"]["batch_size"], given(rulename, "gpu", 1)
+    return NEEDS.finetuning(architecture_of(settings), batch, *set_sizes(input.train), gpus)
 
 
-def classifying_needs(input, rulename):
-    batch, gpus = config["classifier"]["batch_size"], given(rulename, "gpu", 1)
-    return NEEDS.classifying(architecture(), batch, *set_sizes(input.train), gpus)
+def classifying_needs(settings, input, rulename):
+    batch, gpus = settings["classifier"]["batch_size"], given(rulename, "gpu", 1)
+    return NEEDS.classifying(architecture_of(settings), batch, *set_sizes(input.train), gpus)
 
 
-def predicting_needs(input, rulename):
-    batch, gpus = config["predict"]["batch_size"], given(rulename, "gpu", 1)
-    return NEEDS.predicting(architecture(), batch, *set_sizes(input.test), gpus)
+def predicting_needs(settings, input, rulename):
+    batch, gpus = settings["predict"]["batch_size"], given(rulename, "gpu", 1)
+    return NEEDS.predicting(architecture_of(settings), batch, *set_sizes(input.test), gpus)
 
 
-def sharding_needs(input, rulename):
+def sharding_needs(settings, input, rulename):
     return NEEDS.sharding()
 
 
-def splitting_needs(input, rulename):
+def splitting_needs(settings, input, rulename):
     return NEEDS.splitting(sum(os.stat(path).st_size for path in (input.train, input.test)))
 
 
-def looking_up_needs(input, rulename):
+def looking_up_needs(settings, input, rulename):
     return NEEDS.looking_up(genome_sizes(input.index)[2], *set_sizes(input.test))
 
 
-def evaluating_needs(input, rulename):
+def evaluating_needs(settings, input, rulename):
     """Of a skipped set there are no tables, and the job ends at once."""
     return NEEDS.evaluating(*set_sizes(input.get("test") or []))
+
+
+def gapping_needs(settings, input, rulename):
+    """Of a gapped k-mer SVM."""
+    return NEEDS.gapping(*set_sizes(input.train))
+
+
+def convolving_needs(settings, input, rulename):
+    """Of the convolutional network."""
+    cnn, gpus = settings["cnn"], given(rulename, "gpu", 1)
+    batch = cnn["batch_size"]
+    return NEEDS.convolving(cnn["widths"], cnn["filters"], batch, *set_sizes(input.train), gpus)

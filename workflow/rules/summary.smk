@@ -1,8 +1,9 @@
-"""All sets in one table."""
+"""All sets in one table, and all methods in another."""
 
 
 localrules:
     summarise,
+    compare_methods,
 
 
 rule summarise:
@@ -43,3 +44,55 @@ rule summarise:
         seed=config["seed"],
     script:
         "../scripts/summarise_results.py"
+
+
+rule compare_methods:
+    input:
+        unpack(comparison_inputs),
+        lib=library("compare_methods.py"),
+    output:
+        table=report(
+            "results/summary/methods.tsv",
+            category="Comparison",
+            caption="../report/methods.rst",
+            labels={"view": "all scores, tab-separated"},
+        ),
+        comparison=report(
+            "results/summary/comparison.tsv",
+            category="Comparison",
+            caption="../report/comparison.rst",
+            labels={"view": "statistics, tab-separated"},
+        ),
+        page=report(
+            "results/summary/comparison.html",
+            category="Comparison",
+            caption="../report/comparison.rst",
+            labels={"view": "scores by set, and statistics"},
+        ),
+        plot=report(
+            "results/summary/comparison.svg",
+            category="Comparison",
+            caption="../report/methods_dots.rst",
+            labels={"view": "dot plot"},
+        ),
+        ranks=report(
+            "results/summary/ranks.svg",
+            category="Comparison",
+            caption="../report/ranks.rst",
+            labels={"view": "mean ranks"},
+        ),
+    log:
+        "logs/compare_methods.log",
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=30,
+    params:
+        rows=lambda wildcards: summary_rows(),
+        runs=finished_runs,
+        args=config["comparison"],
+        seed=config["seed"],
+    script:
+        "../scripts/compare_methods.py"

@@ -20,9 +20,9 @@ if stats["status"] != "ok":  # then its rule asks for nothing but the statistics
     )
 evaluate(
     snakemake.input.predictions,
-    snakemake.input.card,
+    snakemake.input.get("card"),
     snakemake.input.stats,
-    snakemake.input.lm_metrics,
+    snakemake.input.get("lm_metrics"),
     snakemake.input.train,
     snakemake.input.test,
     snakemake.input.get("corpus"),
@@ -33,4 +33,5 @@ evaluate(
     dataset=snakemake.params.dataset,
     args=snakemake.params.args,
     seed=snakemake.params.seed,
+    method=snakemake.params.method,
 )

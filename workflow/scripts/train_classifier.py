@@ -9,8 +9,9 @@ with quick_imports():
     from dflm.training.sharing import gpus_given
 
 train_classifier(
-    weights_in=snakemake.input.weights,
-    card_in=snakemake.input.card,
+    weights_in=snakemake.input.get("weights"),
+    card_in=snakemake.input.get("card"),
+    architecture=snakemake.params.architecture,
     train=snakemake.input.train,
     validation=snakemake.input.validation,
     weights=snakemake.output.weights,

@@ -15,6 +15,7 @@ MB = 10**6
 SNAKEMAKE = 300 * MB  # the process that runs a job's script on a cluster
 PLAIN = 150 * MB  # Python with NumPy
 NUMBA = 300 * MB  # with Numba too, which may have to compile first
+LEARN = 100 * MB  # what scikit-learn adds
 TORCH = 450 * MB  # with torch too
 CUDA = 4000 * MB  # host memory of a process that has begun to use a GPU, all above included
 CUDA_CONTEXT = 1000 * MB  # device memory that is gone before the first tensor
@@ -35,6 +36,11 @@ OF_WORD = 16
 OF_SEQUENCE, OF_BASE = 1500, 8
 LONGER = 30  # tokens by which a window of varying length may exceed the usual one (6 sigma)
 OF_WINDOW = 150  # an entry in the list of an epoch's windows
+# Two halves of a window of a gapped k-mer, of 16 bits each, on the way from text.
+OF_WINDOWS = 24
+GAPPED = 150 * MB  # the tables of readings and the weights
+# A detector's match at a place of a strand, before and after its norm, and their gradients.
+OF_MATCH = 20
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
 
 
@@ -184,6 +190,37 @@ def splitting(packed: int) -> int:
 def looking_up(longest: int, sequences: int, width: int) -> int:
     """Return the memory of looking sequences up in a genome whose longest contig is `longest`."""
     return SNAKEMAKE + NUMBA + longest + 2 * of_sequences(sequences, width)
+
+
+def gapping(sequences: int, width: int) -> int:
+    """Return the memory of a gapped k-mer SVM on a set with that many rows in its training table."""
+    own = OF_WINDOWS * sequences * width + GAPPED
+    return SNAKEMAKE + NUMBA + LEARN + of_sequences(sequences, width) + own
+
+
+def convolving(
+    detectors: list[int], filters: int, batch_size: int, sequences: int, width: int, gpus: int = 1
+) -> int:
+    """Return the host memory of a convolutional network's training and prediction.
+
+    Parameters
+    ----------
+    detectors : list of int
+        Their widths.
+    filters : int
+        Detectors of each width.
+    batch_size : int
+        Of the training; a validation has twice as many.
+    sequences, width : int
+        Rows of the set, and their bases.
+    gpus : int
+        0 for the CPU.
+    """
+    own = SNAKEMAKE + LEARN + of_sequences(sequences, width)
+    if gpus:
+        return own + CUDA
+    places = 2 * min(2 * batch_size, sequences) * (width + max(detectors))
+    return own + TORCH + OF_MATCH * places * filters * len(detectors)
 
 
 def evaluating(sequences: int, width: int) -> int:

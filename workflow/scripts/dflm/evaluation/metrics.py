@@ -195,7 +195,7 @@ def evaluate(
         check_floor(within, tolerance, dataset, "within the test file")
     model = read_json(card) if card is not None else {}
     language_model = read_json(lm_metrics) if lm_metrics is not None else {}
-    known = model.get("training", {}) | model.get("metrics", {})
+    known = model | model.get("training", {}) | model.get("metrics", {})
     record |= {"method": method, "dataset": dataset, "seed": seed}
     record |= {"floor_auroc": floor, "floor_within": within}
     record["negatives"] = counts.get("negatives", "shuffle")

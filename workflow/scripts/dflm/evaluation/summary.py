@@ -146,20 +146,51 @@ def _record(row, metrics, stats, benchmarks, logs) -> dict:
     for name in ("train_positives", "test_positives", "test_negatives"):
         record[name] = counts.get(name)
     record["runtime_seconds"] = runtime(benchmarks)
+    status, reason, values = outcome(row, metrics, counts, logs)
+    record |= {name: values[name] for name in NUMBERS if name in values}
+    record["test_in_corpus"] = values.get("test_positives_in_corpus")
+    return record | {"status": status, "reason": reason}
+
+
+def outcome(
+    row: Mapping,
+    metrics: str | Path | None,
+    counts: Mapping,
+    logs: Sequence[str | Path],
+) -> tuple[str, str, dict]:
+    """Tell how a set ended.
+
+    Parameters
+    ----------
+    row : mapping
+        ``status`` and ``reason``, where it is known beforehand that the set cannot start.
+    metrics : path-like or None
+        Its metrics.json, if it ended.
+    counts : mapping
+        What its stats.json holds.
+    logs : sequence of path-like
+        Logs of what did not end, the earliest job's first.
+
+    Returns
+    -------
+    status : {"ok", "skipped", "failed"}
+    reason : str
+        In one line; empty where the set is ok.
+    values : dict
+        What its metrics.json holds.
+    """
+    values = {}
     if row.get("status") in ("failed", "skipped"):
         status, reason = row["status"], row.get("reason")
     elif metrics is not None and Path(metrics).exists():
-        values = read_json(metrics)
-        record |= {name: values[name] for name in NUMBERS if name in values}
-        record["test_in_corpus"] = values.get("test_positives_in_corpus")
-        status, reason = "ok", ""
+        status, reason, values = "ok", "", read_json(metrics)
     elif counts.get("status") == "skipped":
         status, reason = "skipped", counts.get("reason")
     else:
         # The earliest job that failed is the cause; those after it never began.
         reasons = [reason for reason in map(last_error, logs) if reason]
         status, reason = "failed", reasons[0] if reasons else NOT_RUN
-    return record | {"status": status, "reason": " ".join((reason or "").split())}
+    return status, " ".join((reason or "").split()), values
 
 
 def runtime(benchmarks: Sequence[str | Path]) -> float | None:

@@ -26,6 +26,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.n { white-space: nowrap; }
 td.name { overflow-wrap: anywhere; min-width: 18.5rem; }
 td.name small { display: block; color: var(--soft); }
+td.best { font-weight: 700; color: var(--blue); }
 td.bar { min-width: 5.5rem; background-image: linear-gradient(#cfe5f2, #cfe5f2);
   background-repeat: no-repeat; }
 tfoot td { font-weight: 600; background: var(--band); border-bottom: 0; }
@@ -36,9 +37,9 @@ tfoot td { font-weight: 600; background: var(--band); border-bottom: 0; }
 """
 
 SCRIPT = """
-const table = document.querySelector("table"), body = table.tBodies[0];
 const key = (row, i) => row.cells[i].dataset.value;
 function sort(head) {
+  const table = head.closest("table"), body = table.tBodies[0];
   const i = head.cellIndex, number = head.classList.contains("n");
   const first = number ? "descending" : "ascending";
   const was = head.getAttribute("aria-sort");
@@ -53,7 +54,7 @@ function sort(head) {
   head.setAttribute("aria-sort", order);
   body.append(...[...body.rows].sort(compare));
 }
-for (const head of table.tHead.rows[0].cells) {
+for (const head of document.querySelectorAll("thead th")) {
   head.tabIndex = 0;
   head.onclick = () => sort(head);
   head.onkeydown = (event) => { if (event.key === "Enter") sort(head); };

@@ -12,7 +12,7 @@ from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
-from dflm.model.language_model import Dropouts
+from dflm.model.language_model import Architecture, Dropouts
 from dflm.phases import Phases
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
@@ -233,8 +233,8 @@ class _Classification:
 
 def train_classifier(
     *,
-    weights_in: Path,
-    card_in: Path,
+    weights_in: Path | None,
+    card_in: Path | None,
     train: Path,
     validation: Path,
     weights: Path,
@@ -248,13 +248,15 @@ def train_classifier(
     gpu: int,
     threads: int,
     gpu_share: int = 100,
+    architecture: dict | None = None,
 ) -> None:
     """Train the classifier of one ChIP-seq set from a language model's encoder.
 
     Parameters
     ----------
-    weights_in, card_in : Path
-        The language model, fine-tuned on the set's group.
+    weights_in, card_in : Path or None
+        The language model, as a rule fine-tuned on the set's group; None starts from random
+        weights.
     train, validation : Path
         Split files of the set. Validation chooses the epoch whose weights are kept.
     weights, card, history, seconds : Path
@@ -269,6 +271,8 @@ def train_classifier(
     seed : int >= 0
     gpu, threads, gpu_share : int
         What the job was given, see `dflm.training.device.pick_device`.
+    architecture : dict, optional
+        Of an encoder of random weights: what `dflm.model.language_model.Architecture` takes.
 
     Raises
     ------
@@ -280,12 +284,15 @@ def train_classifier(
     with phases("loading"):
         device = pick_device(gpu, threads, gpu_share)
         torch.manual_seed(seed)
-        encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
-        architecture = encoder.architecture
+        encoder = None
+        if weights_in is not None:
+            encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
+        shape = encoder.architecture if encoder else Architecture(**architecture)
         model = PoolingClassifier(
-            architecture, run_args.dropouts, run_args.head["hidden"], run_args.head["dropout"]
+            shape, run_args.dropouts, run_args.head["hidden"], run_args.head["dropout"]
         )
-        model.encoder.load_state_dict(encoder.state_dict())
+        if encoder:
+            model.encoder.load_state_dict(encoder.state_dict())
         model = model.to(device)
     parts = []
     for path in (train, validation):
@@ -294,9 +301,7 @@ def train_classifier(
         if len(set(np.asarray(labels).tolist())) < 2:
             raise InputError(f"{path}: holds one label only; {dataset} cannot be trained")
         with phases("batches"):
-            parts.append(
-                SequenceBatches(sequences, labels, architecture.k, architecture.stride, device)
-            )
+            parts.append(SequenceBatches(sequences, labels, shape.k, shape.stride, device))
     log.info("%s: %d training and %d validation sequences", dataset, *map(len, parts))
     run = _Classification(model, run_args, *parts, seed, History(history), phases)
     with phases("reading"):
@@ -304,7 +309,7 @@ def train_classifier(
             "classifier": asdict(run_args),
             "seed": seed,
             "dataset": dataset,
-            "language_model_sha256": sha256_of(weights_in),
+            "language_model_sha256": sha256_of(weights_in) if weights_in is not None else None,
             "train_sha256": sha256_of(train),
             "validation_sha256": sha256_of(validation),
         }

@@ -200,6 +200,7 @@ def train_cnn(
     seed: int,
     gpu: int,
     threads: int,
+    gpu_share: int | None = None,
 ) -> None:
     """Train the convolutional network of one set.
 
@@ -214,8 +215,8 @@ def train_cnn(
     args : dict
         See `CnnArgs`.
     seed : int >= 0
-    gpu, threads : int
-        What the job was given.
+    gpu, threads, gpu_share : int
+        What the job was given, see `dflm.training.device.pick_device`.
 
     Raises
     ------
@@ -223,7 +224,7 @@ def train_cnn(
         If a setting or a split file is wrong, or a part lacks one of the two labels.
     """
     run_args = CnnArgs(**args)
-    device = pick_device(gpu, threads)
+    device = pick_device(gpu, threads, gpu_share)
     torch.manual_seed(seed)
     model = ConvolutionalNetwork(run_args.shape, run_args.dropout, run_args.hidden_dropout)
     parts = [SequenceBatches(*read_labelled(path), 1, 1, device) for path in (train, validation)]

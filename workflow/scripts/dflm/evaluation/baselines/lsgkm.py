@@ -73,12 +73,16 @@ def run_lsgkm(
     with tempfile.TemporaryDirectory() as folder:
         parts = {label: Path(folder) / f"{label}.fa" for label in (1, 0)}
         for label, path in parts.items():
-            _write_fasta(path, [s for s, found in zip(learnt, known, strict=True) if found == label])
+            _write_fasta(
+                path, [s for s, found in zip(learnt, known, strict=True) if found == label]
+            )
         prefix = Path(folder) / "svm"
         _run([programs[TRAIN], *options, *parts.values(), prefix])
         made = prefix.with_name("svm.model.txt")
         if not made.is_file():
-            raise InputError(f"it wrote no model {made.name}", TRAIN, "see the log for what it said")
+            raise InputError(
+                f"it wrote no model {made.name}", TRAIN, "see the log for what it said"
+            )
         scores = []
         for part in (held, bases):
             query, answer = Path(folder) / "query.fa", Path(folder) / "answer.tsv"
