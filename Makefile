@@ -55,7 +55,7 @@ demo: $(STAMP)
 	@mkdir -p demo
 	@# Small models gain little from threads: one for each training, several side by side.
 	@$(DEMO) --cores "$(CORES)" --quiet rules \
-		--set-threads pretrain_lm=2 finetune_lm=1 train_classifier=1 predict=1
+		--set-threads pretrain_lm=2 finetune_lm=1 train_classifier=1 predict=1 run_cnn=1
 	@$(DEMO) --report report.zip --quiet all
 	@"$(BIN)/python" workflow/scripts/show_table.py demo/results/summary/auc.tsv
 	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   report: demo/report.zip"

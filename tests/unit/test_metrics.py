@@ -246,3 +246,25 @@ def test_names_with_quotation_marks_are_read_as_they_stand(tmp_path):
     assert names == ['"a', 'b"']
     assert labels.tolist() == [1, 0]
     assert probabilities.tolist() == [0.5, 0.25]
+
+
+def test_a_method_without_model_or_language_model_has_the_same_record(files):
+    whole = run(files)
+    record = run(files | {"card": None, "lm_metrics": None, "corpus": None}, method="floor")
+    assert record.keys() == whole.keys()
+    assert record["method"] == "floor"
+    for name in ("lm_bits_per_base_before", "validation_auroc", "test_positives_in_corpus"):
+        assert record[name] is None
+    assert "finetune_lm" not in record["seconds"]
+    # A baseline's card has no sections.
+    files["card"].write_text(json.dumps({"method": "gkm", "validation_auroc": 0.75}))
+    assert run(files, method="gkm")["validation_auroc"] == 0.75
+
+
+def test_without_a_tolerance_leaking_negatives_are_shown_and_stop_nothing(files):
+    rng = np.random.default_rng(1)
+    for part, number in (("train", 80), ("test", 40)):
+        codes = rng.integers(0, 4, size=(number, 60)).astype(np.uint8)
+        rows = write_split(files[part], codes, leak=True)
+    write_predictions(files["predictions"], rows, rng)
+    assert run(files, args={"floor_tolerance": None})["floor_auroc"] == 1.0

@@ -178,8 +178,8 @@ def test_real_sets_in_real_sequence(real_data, tmp_path):
     name = "SERBP1_H1-hESC_HudsonAlpha"
     parts = [tmp_path / f"{part}.tsv.gz" for part in ("train", "validation", "test")]
     ends = (real_data / "chipseq" / f"{name}_{part}.seq.gz" for part in ("AC", "B"))
-    options = {"min_peaks": 1000, "max_peaks": None, "validation_fraction": 0.1, "ambiguous": "drop"}
-    options |= {"negatives_per_positive": 1, "seed": 1, "dataset": name}
+    options = {"min_peaks": 1000, "validation_fraction": 0.1, "ambiguous": "drop"}
+    options |= {"max_peaks": None, "negatives_per_positive": 1, "seed": 1, "dataset": name}
     split_dataset(*ends, *parts, tmp_path / "stats.json", **options)
     _, sequences, labels = read_split(parts[2])
     # A piece of hg38's chr2 with every fifth test positive put behind it, N between.

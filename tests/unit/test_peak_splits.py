@@ -266,3 +266,27 @@ def test_peaks_placed_on_real_sequence(real_data, open_genome, tmp_path):
         assert not re.search("TGA[CG]TCA", sequence)
     fit, held = (list(zip(*rows, strict=True)) for rows in (split.train, split.test))
     assert 0.4 < dinucleotide_floor(*fit[1:], *held[1:]) < 0.75
+
+
+@pytest.mark.parametrize("negatives", ["genomic", "shuffle"])
+def test_the_strongest_peaks_are_kept_where_there_is_a_limit(tmp_path, genome, negatives):
+    rng = np.random.default_rng(3)
+    lines = [
+        f"{contig}\t{start}\t{start + 40}\tp\t{score}"
+        for contig in ("chr1", "chr2", "chr3")
+        for start, score in zip(range(200, 20_000, 500), rng.permutation(40) // 2, strict=True)
+    ]
+    whole = Split(tmp_path / "whole", genome, lines, negatives=negatives).check()
+    split = Split(tmp_path / "capped", genome, lines, negatives=negatives, max_peaks=20).check()
+    score = {
+        (contig, int(start) - 5): int(score)
+        for contig, start, _, _, score in (line.split("\t") for line in lines)
+    }
+
+    def scores(made):
+        named = [span(name) for name, *_ in made.rows(1, "train", "validation")]
+        return sorted((score[contig, start] for contig, start, _ in named), reverse=True)
+
+    assert scores(split) == scores(whole)[:20]
+    assert split.stats["dropped"]["beyond_max_peaks"] == len(scores(whole)) - 20
+    assert split.rows(1, "test") == whole.rows(1, "test")

@@ -129,7 +129,8 @@ def test_the_row_rule_counts_what_it_drops(tmp_path):
     test = [(peaks[4][:-1] + "N", 1), ("ACGTACGT", 0), ("AC-T", 0), (peaks[5].lower(), 1)]
     test.append((other_strand(peaks[6]), 0))
     split = Split(tmp_path, rows, test)
-    assert split.stats["dropped"] == {"ambiguous": 2, "length": 1, "letters": 2}
+    dropped = {"ambiguous": 2, "length": 1, "letters": 2, "beyond_max_peaks": 0}
+    assert split.stats["dropped"] == dropped
     assert split.stats["shared_with_test"] == 2
     assert split.stats["test_kept_with_n"] == 1
     assert split.stats["rows"] == {"train": 34, "test": 5}
@@ -247,3 +248,22 @@ def test_real_sets_split_without_overlap(real_data, tmp_path):
         assert not sides[1] & sides[2]
         kept = stats["train_positives"] + stats["validation_positives"]
         assert kept + sum(stats["dropped"].values()) == stats["rows"]["train"]
+
+
+def test_the_first_rows_are_kept_where_there_is_a_limit(tmp_path):
+    """Counted after cleaning; the split is made of what is left."""
+    peaks = random_peaks(40)
+    test = [(peaks[3], 1), *((sequence, 1) for sequence in random_peaks(3, 99)), ("ACGT" * 10, 0)]
+    rows = [peaks[0], "N" + peaks[1][1:], peaks[2][:-1], *peaks[3:]]
+    usable = [peaks[0], *peaks[4:]]
+    split = Split(tmp_path / "capped", rows, test, max_peaks=20)
+    assert set(split.positives("train") + split.positives("validation")) == set(usable[:20])
+    assert len(split.positives("validation")) == 4
+    dropped = {"ambiguous": 1, "length": 1, "letters": 0, "beyond_max_peaks": 17}
+    assert split.stats["dropped"] == dropped
+    assert split.stats["rows"]["train"] == 20 + 3 + 17
+    whole = Split(tmp_path / "whole", rows, test, max_peaks=37)
+    assert whole.stats["dropped"]["beyond_max_peaks"] == 0
+    assert whole.train == Split(tmp_path / "none", rows, test).train
+    few = Split(tmp_path / "few", rows, test, max_peaks=4)
+    assert few.stats["reason"].startswith("4 training peaks, fewer")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dflm.evaluation.comparison import METRICS, TITLES
 from runs import NAMES, ROOT
 from snakemake.exceptions import WorkflowError
 
@@ -109,6 +110,51 @@ def test_defaults_are_filled_in_all_the_way_down(read):
         ("peaks: {test: []}", "peaks.test.*at least 1"),
         ("simulate: {peaks: 100, test_positives: 50}", "simulate.peaks is 100; allowed: more"),
         ("language_model: {pretrained: nowhere}", "language_model.pretrained: there is no file"),
+        ("chipseq: {max_peaks: 500}", "chipseq.max_peaks is 500 and chipseq.min_peaks 1000"),
+        ("baselines: [floor, svm]", r'baselines\[1\] is "svm"; allowed: one of floor, gkm, lsgkm'),
+        ("baselines: [cnn, cnn]", "baselines holds a value twice"),
+        ("ablations: [k2]", r'ablations\[0\] is "k2"; allowed: one of random, pretrained'),
+        ("ablations: [k3]", r"ablations: k3 \(kmers.k is 3\) comes to the same as the config"),
+        (
+            "classifier: {start: random}\nablations: [random]",
+            "ablations: random .classifier.start is random. comes to the same as the config",
+        ),
+        ("classifier: {start: scratch}", "classifier.start.*finetuned, pretrained, random"),
+        ("seeds: 0", "seeds is 0; allowed: a whole number, at least 1"),
+        ("variants: [wide]", r"variants is \[.wide.\]; allowed: a section"),
+        ("variants: {wide: 3}", "variants.wide is 3; allowed: a section"),
+        ("variants: {gkm: {kmers: {k: 4}}}", "variants.gkm: gkm is the name of a method that"),
+        ("variants: {a/b: {kmers: {k: 4}}}", "variants.a/b: the name is not allowed"),
+        ("variants: {x-seed2: {kmers: {k: 4}}}", "variants.x-seed2: the name is not allowed"),
+        ("variants: {x: {seed: 4}}", "variants.x.seed cannot differ between methods"),
+        ("variants: {x: {clasifier: {}}}", "x.clasifier cannot.*did you mean classifier"),
+        ("variants: {x: {kmers: 4}}", "variants.x.kmers is 4; allowed: a section"),
+        (
+            "variants: {x: {pretrain: {epoch: 4}}}",
+            "variants.x.pretrain.epoch is no key of the configuration, did you mean epochs",
+        ),
+        ("variants: {x: {kmers: {k: 9}}}", "variants.x.kmers.k is 9; allowed:.*at most 8"),
+        (
+            "variants: {x: {classifier: {drop_mult: 2}}}",
+            "variants.x: classifier.dropout.input is 0.6 and classifier.drop_mult 2.*below 1",
+        ),
+        (
+            "variants: {x: {classifier: {patience: 3}}}",
+            "variants.x .classifier.patience is 3. comes",
+        ),
+        ("variants: {x: {}}", "variants.x comes to the same as the configuration itself"),
+        (
+            "variants: {x: {classifier: {start: random}}}\nablations: [random]",
+            "variants.x .* comes to the same as random; take it out",
+        ),
+        (
+            "variants: {x: {finetune: {group_by: famly}}}",
+            "finetune.group_by is famly; allowed: tf or a column",
+        ),
+        ("comparison: {reference: cnn}", "comparison.reference is cnn, which is no method.*full"),
+        ("comparison: {metrics: [auc]}", r"comparison.metrics\[0\].*one of auroc"),
+        ("gkm: {informative: 8, word: 6}", "gkm.informative is 8 and gkm.word 6"),
+        ("cnn: {batch_size: 1}", "cnn.batch_size is 1; allowed.*at least 2"),
     ],
 )
 def test_a_mistake_is_named_with_what_is_allowed(read, text, told):
@@ -247,9 +293,83 @@ def test_a_pretrained_model_has_to_fit(read, change, told):
         else:
             with pytest.raises(WorkflowError, match=told):
                 read(text)
+    if told is None:
+        with pytest.raises(WorkflowError, match="k4 needs a language model of 4-mers, and the one"):
+            read(f"{text}\nablations: [random, pretrained, k4]")
+        read(f"{text}\nablations: [random, pretrained]")
     Path("lm/model.json").write_text("[]")
     with pytest.raises(WorkflowError, match="no model card"):
         read(text)
+
+
+def methods(rules, config):
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    return rules["methods_of"](config, schema)
+
+
+def test_methods_are_the_configuration_its_variants_and_baselines_then_their_seeds(rules, read):
+    config, _ = read(
+        "seed: 5\nseeds: 2\nbaselines: [gkm, cnn]\nablations: [random]\n"
+        "variants: {wide: {classifier: {head: {hidden: '100'}}}}"
+    )
+    found = methods(rules, config)
+    assert [(method.name, method.seed, method.at) for method in found] == [
+        ("full", 5, ""),
+        ("random", 5, "methods/random/"),
+        ("wide", 5, "methods/wide/"),
+        ("gkm", 5, "methods/gkm/"),
+        ("cnn", 5, "methods/cnn/"),
+        ("full", 6, "methods/full-seed6/"),
+        ("random", 6, "methods/random-seed6/"),
+        ("wide", 6, "methods/wide-seed6/"),
+        ("cnn", 6, "methods/cnn-seed6/"),
+    ]
+    wide = found[2].settings["classifier"]
+    assert wide["head"] == {"hidden": 100, "dropout": 0.1}
+    assert wide["stages"] == config["classifier"]["stages"]
+    assert config["classifier"]["head"]["hidden"] == 50
+
+
+def test_a_stage_stands_where_all_that_it_rests_on_is_the_same(rules, read):
+    config, _ = read(
+        "seeds: 2\nablations: [random, pretrained, one_strand, k4]\nvariants:\n"
+        "  longer: {finetune: {epochs: 20}}\n  both: {finetune: {epochs: 20}, predict: "
+        "{both_strands: false}}\n  wide4: {kmers: {k: 4}, classifier: {head: {hidden: 100}}}"
+    )
+    found = methods(rules, config)
+    homes = {
+        method.at.split("/")[-2] if method.at else "full": [
+            rules["home_of"](stage, method, found).at.removeprefix("methods/").rstrip("/")
+            for stage in rules["STAGES"]
+        ]
+        for method in found
+    }
+    assert homes == {
+        "full": ["", "", "", ""],
+        "random": ["", "", "random", "random"],
+        "pretrained": ["", "", "pretrained", "pretrained"],
+        "one_strand": ["", "one_strand", "one_strand", "one_strand"],
+        "k4": ["k4"] * 4,
+        "longer": ["", "longer", "longer", "longer"],
+        "both": ["", "longer", "longer", "both"],
+        "wide4": ["k4", "k4", "wide4", "wide4"],
+        "full-seed2": ["", *["full-seed2"] * 3],
+        "random-seed2": ["", "full-seed2", "random-seed2", "random-seed2"],
+        "pretrained-seed2": ["", "full-seed2", "pretrained-seed2", "pretrained-seed2"],
+        "one_strand-seed2": ["", *["one_strand-seed2"] * 3],
+        "k4-seed2": ["k4", *["k4-seed2"] * 3],
+        "longer-seed2": ["", *["longer-seed2"] * 3],
+        "both-seed2": ["", "longer-seed2", "longer-seed2", "both-seed2"],
+        "wide4-seed2": ["k4", "k4-seed2", "wide4-seed2", "wide4-seed2"],
+    }
+
+
+def test_every_shipped_method_has_a_title_and_its_place_in_the_schema(rules):
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())["properties"]
+    assert tuple(schema["baselines"]["items"]["enum"]) == rules["BASELINES"]
+    assert schema["ablations"]["items"]["enum"] == list(rules["ABLATIONS"])
+    assert tuple(schema["comparison"]["properties"]["metrics"]["items"]["enum"]) == METRICS
+    assert {rules["FULL"], *rules["BASELINES"], *rules["ABLATIONS"]} <= set(TITLES)
 
 
 def test_the_shipped_configurations_are_right(rules, monkeypatch):

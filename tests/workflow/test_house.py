@@ -149,7 +149,7 @@ def test_environments_hold_the_versions_that_make_installs():
             name, version = line.split(" =")
             name = {conda: pip for pip, conda in PACKAGES.items()}.get(name, name)
             name = {"sklearn": "scikit-learn"}.get(name, name)
-            if name != "python":
+            if name not in ("python", "ls-gkm"):  # which pip does not have
                 assert f"{pins[name]}.".startswith(f"{version}."), f"{path.name}: {line}"
 
 

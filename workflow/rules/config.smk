@@ -136,6 +136,8 @@ def describe(error, root):
     if error.validator == "required":
         lacking = [name for name in error.schema["required"] if name not in error.instance]
         return f"{key} lacks the key {' and '.join(lacking)}"
+    if error.validator == "uniqueItems":
+        return f"{key} holds a value twice; each stands there once"
     shown = json.dumps(error.instance, default=str)
     text = f"{key} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: "
     # A bound that is broken stands in the node itself, an `anyOf` too.

@@ -193,7 +193,7 @@ def looking_up(longest: int, sequences: int, width: int) -> int:
 
 
 def gapping(sequences: int, width: int) -> int:
-    """Return the memory of a gapped k-mer SVM on a set with that many rows in its training table."""
+    """Return the memory of a gapped k-mer SVM on a set of that many rows."""
     own = OF_WINDOWS * sequences * width + GAPPED
     return SNAKEMAKE + NUMBA + LEARN + of_sequences(sequences, width) + own
 
