@@ -1,7 +1,16 @@
 """A working directory with three sets, and Snakemake in it."""
 
+import json
+
 import pytest
-from runs import NAMES, Snakemake
+from runs import NAMES, Snakemake, copy_workflow, set_status
+
+BASELINES = ("floor", "gkm", "lsgkm", "cnn")
+METHODS = """
+baselines: [floor, gkm, lsgkm, cnn]
+ablations: [random]
+variants: {wide: {classifier: {head: {hidden: 100}}}}
+"""
 
 
 @pytest.fixture
@@ -24,3 +33,51 @@ def folder(tmp_path):
 @pytest.fixture
 def snakemake(folder):
     return Snakemake(folder)
+
+
+@pytest.fixture
+def finished(snakemake):
+    """A run that has ended, as far as Snakemake knows, of a copy of the workflow."""
+    copy_workflow(snakemake)
+    config = snakemake.folder / "config" / "config.yaml"
+    config.write_text(config.read_text() + METHODS)
+    files = ["resources/genome/genome.fa", "results/genome/index.json"]
+    runs = [f"results/{shelf}/{name}" for shelf in ("classify", "finetune") for name in NAMES]
+    folders = [f"results/methods/{method}/classify" for method in ("random", "wide", "gkm")]
+    folders += [f"results/methods/{method}/classify" for method in ("floor", "lsgkm", "cnn")]
+    for run in [
+        "results/pretrain",
+        *runs,
+        *(f"{each}/{name}" for each in folders for name in NAMES),
+    ]:
+        files += [f"{run}/{name}" for name in ("model.safetensors", "model.json")]
+        files += [f"{run}/{name}" for name in ("metrics.json", "metrics.jsonl")]
+        files.append(f"{run}/learning_curve.svg")
+    for name in NAMES:
+        files += [f"resources/chipseq/{name}_{part}.seq.gz" for part in ("AC", "B")]
+        files += [
+            f"results/chipseq/{name}/{part}.tsv.gz" for part in ("train", "validation", "test")
+        ]
+        files.append(f"results/chipseq/{name}/corpus.json")
+        for folder in ("results/classify", *folders):
+            ends = ("predictions.tsv", "roc.svg", "pr.svg", "model.npz", "model.txt")
+            files += [f"{folder}/{name}/{end}" for end in ends]
+            jobs = ("train_classifier", "predict", *(f"run_{kind}" for kind in BASELINES))
+            files += [f"{folder}/{name}/seconds/{job}.json" for job in jobs]
+        files += [
+            f"results/chipseq/{name}/seconds/{rule}.json" for rule in ("split", "count_in_corpus")
+        ]
+    files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
+    files += [f"results/summary/comparison.{end}" for end in ("tsv", "html", "svg")]
+    files += ["results/summary/methods.tsv", "results/summary/ranks.svg"]
+    for file in files:
+        path = snakemake.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file)
+    (snakemake.folder / "results" / "genome" / "contigs").mkdir()
+    contig = {"split": "train", "length": 4, "soft_masked": 0}
+    index = snakemake.folder / "results" / "genome" / "index.json"
+    index.write_text(json.dumps({"contigs": [contig]}))
+    set_status(snakemake, dict.fromkeys(NAMES, "ok"))
+    snakemake("--touch")
+    return snakemake

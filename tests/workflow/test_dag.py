@@ -10,13 +10,10 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import pytest
 import yaml
-from runs import NAMES, ROOT
+from runs import NAMES, ROOT, copy_workflow, set_status
 from snakemake.iocontainers import ResourceList
 from snakemake_executor_plugin_slurm.utils import set_gres_string
-
-SHELVES = ("results/chipseq", "results/classify", "results/finetune")
 
 
 def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
@@ -27,6 +24,7 @@ def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
     assert jobs["pretrain_lm"] == jobs["shard_genome"] == jobs["summarise"] == 1
     assert jobs["plot_learning_curve"] == 1 + 2 * len(NAMES)
     assert not {"simulate_demo", "get_chipseq_archive", "index_chipseq"} & set(jobs)
+    assert "compare_methods" not in jobs
     assert f"results/classify/{NAMES[0]}/metrics.json" in output
 
 
@@ -87,6 +85,7 @@ def test_the_demo_plans_and_the_workflow_is_clean_to_lint(snakemake):
         "unpack_chipseq",
         "index_chipseq",
         "summarise",
+        "compare_methods",
         "all",
     }
     assert "in a good condition" in snakemake("--lint", "--configfile", demo)
@@ -118,63 +117,7 @@ def test_files_come_to_their_place_and_the_index_lists_torn_sets(snakemake, monk
     assert len(index.splitlines()) == 4
 
 
-def copy_workflow(snakemake):
-    """Let Snakemake run a copy, which a test may edit."""
-    copy = snakemake.folder / "workflow"
-    shutil.copytree(ROOT / "workflow", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    snakemake.snakefile = copy / "Snakefile"
-
-
-@pytest.fixture
-def finished(snakemake):
-    """A run that has ended, as far as Snakemake knows, of a copy of the workflow."""
-    copy_workflow(snakemake)
-    files = ["resources/genome/genome.fa", "results/genome/index.json"]
-    runs = [f"{shelf}/{name}" for shelf in SHELVES[1:] for name in NAMES]
-    for run in ["results/pretrain", *runs]:
-        files += [f"{run}/{name}" for name in ("model.safetensors", "model.json")]
-        files += [f"{run}/{name}" for name in ("metrics.json", "metrics.jsonl")]
-        files.append(f"{run}/learning_curve.svg")
-    for name in NAMES:
-        files += [f"resources/chipseq/{name}_{part}.seq.gz" for part in ("AC", "B")]
-        files += [
-            f"results/chipseq/{name}/{part}.tsv.gz" for part in ("train", "validation", "test")
-        ]
-        files.append(f"results/chipseq/{name}/corpus.json")
-        files += [f"results/classify/{name}/{end}" for end in ("predictions.tsv", "roc.svg")]
-        files += [
-            f"results/{stage}/{name}/seconds/{rule}.json"
-            for stage, rule in (
-                ("chipseq", "split"),
-                ("chipseq", "count_in_corpus"),
-                ("classify", "train_classifier"),
-                ("classify", "predict"),
-            )
-        ]
-        files.append(f"results/classify/{name}/pr.svg")
-    files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
-    for file in files:
-        path = snakemake.folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file)
-    (snakemake.folder / "results" / "genome" / "contigs").mkdir()
-    contig = {"split": "train", "length": 4, "soft_masked": 0}
-    index = snakemake.folder / "results" / "genome" / "index.json"
-    index.write_text(json.dumps({"contigs": [contig]}))
-    set_status(snakemake, dict.fromkeys(NAMES, "ok"))
-    snakemake("--touch")
-    return snakemake
-
-
-def set_status(snakemake, status):
-    parts = ("train", "validation", "test")
-    sizes = {f"{part}_{kind}": 4 for part in parts for kind in ("positives", "negatives")}
-    for name, word in status.items():
-        path = snakemake.folder / "results" / "chipseq" / name / "stats.json"
-        content = {"status": word, "reason": "too few peaks", "width": 101}
-        path.write_text(json.dumps(content | sizes))
-
-
+BASELINES = ("run_floor", "run_gkm", "run_lsgkm", "run_cnn")
 # What takes the output of what.
 FEEDS = {
     "get_genome": {"shard_genome"},
@@ -188,12 +131,15 @@ FEEDS = {
         "count_in_corpus",
         "evaluate",
         "summarise",
+        "compare_methods",
+        *BASELINES,
     },
+    **{rule: {"evaluate"} for rule in BASELINES},
     "count_in_corpus": {"evaluate"},
     "finetune_lm": {"train_classifier", "evaluate", "plot_learning_curve"},
     "train_classifier": {"predict", "evaluate", "plot_learning_curve"},
     "predict": {"evaluate"},
-    "evaluate": {"summarise"},
+    "evaluate": {"summarise", "compare_methods"},
 }
 
 
@@ -250,12 +196,13 @@ def modules_loaded_by_rules():
 
 
 def test_a_skipped_set_is_planned_no_further(finished):
-    shutil.rmtree(finished.folder / "results" / "classify" / NAMES[1])
+    for folder in (finished.folder / "results").glob(f"**/classify/{NAMES[1]}"):
+        shutil.rmtree(folder)
     shutil.rmtree(finished.folder / "results" / "finetune" / NAMES[1])
     set_status(finished, {NAMES[1]: "skipped"})
     finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
     jobs, _ = finished.plan()
-    assert not {"finetune_lm", "train_classifier", "predict", "count_in_corpus"} & set(jobs)
+    assert set(jobs) == {"summarise", "compare_methods", "all"}
     # Asked for by name it fails at once, without any training, and says why.
     target = f"results/classify/{NAMES[1]}/metrics.json"
     output = finished("--", target, fails=True)
@@ -296,7 +243,7 @@ def test_failed_sets_keep_their_row_with_the_reason(snakemake):
     for part, rows in (("AC", row % 1), ("B", row % 1 + row % 0)):
         path = snakemake.folder / "data" / f"{NAMES[1]}_{part}.seq.gz"
         path.write_bytes(gzip.compress(header + rows, mtime=0))
-    output = snakemake("--keep-going", fails=True)
+    output = snakemake("--keep-going", "--config", "baselines=[floor]", fails=True)
     assert "2 of 3 sets failed on the way; results/summary/auc.tsv holds all" in output
     summary = snakemake.folder / "results" / "summary"
     with open(summary / "auc.tsv") as stream:
@@ -307,6 +254,16 @@ def test_failed_sets_keep_their_row_with_the_reason(snakemake):
     assert "min_peaks" in rows[NAMES[1]]["reason"]
     assert (summary / "auc.html").exists()
     assert (summary / "auc.svg").exists()
+    with open(summary / "methods.tsv") as stream:
+        methods = {
+            (row["method"], row["dataset"]): row for row in csv.DictReader(stream, delimiter="\t")
+        }
+    assert len(methods) == 2 * len(NAMES)
+    for name in NAMES:
+        assert methods["full", name]["status"] == rows[name]["status"]
+    assert methods["floor", NAMES[0]]["status"] == "failed"
+    assert f"{NAMES[0]}_AC.seq.gz" in methods["floor", NAMES[0]]["reason"]
+    assert (summary / "comparison.html").exists()
     # The rule makes the table anew as soon as it can, although its files are there.
     only_skipped = ("--config", f"datasets={{select: ['{NAMES[1]}']}}")
     jobs, _ = snakemake.plan(*only_skipped, "--", "results/summary/auc.tsv")

@@ -70,8 +70,17 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     given = ["--set-resources", "pretrain_lm:gpu=8", "predict:gpu=0"]
     small = "language_model={embedding: 32, hidden: 96, layers: 2}"
     model = MODEL | {"embedding": 32, "hidden": 96, "layers": 2}
-    found = amounts(snakemake("--dry-run", *given, "--config", small))
+    # A method's own widths count for its jobs.
+    wide = "variants={wide: {language_model: {hidden: 384}}}"
+    found = amounts(snakemake("--dry-run", *given, "--config", small, wide, "baselines=[gkm, cnn]"))
+    of_both = [model, model | {"hidden": 384}]
     base = resources.pretraining(model, 640, 70, GENOME["train"], gpus=8)
-    assert found["pretrain_lm"] == mb(base)
+    more = resources.pretraining(of_both[1], 640, 70, GENOME["train"], gpus=8)
+    assert found["pretrain_lm"] == mb(base) | mb(more)
     assert base > 7 * resources.CUDA
-    assert found["predict"] == mb(resources.predicting(model, 1000, ROWS, WIDTH, gpus=0))
+    assert found["predict"] == set().union(
+        *(mb(resources.predicting(each, 1000, ROWS, WIDTH, gpus=0)) for each in of_both)
+    )
+    assert found["run_gkm"] == mb(resources.gapping(ROWS, WIDTH))
+    widths = [6, 9, 12, 18]
+    assert found["run_cnn"] == mb(resources.convolving(widths, 32, 128, ROWS, WIDTH))

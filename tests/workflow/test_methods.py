@@ -1,0 +1,82 @@
+"""What Snakemake plans for several methods: a folder each, and nothing trained twice."""
+
+from runs import NAMES
+
+
+def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
+    jobs, output = snakemake.plan(
+        "--config",
+        "baselines=[floor, gkm, lsgkm, cnn]",
+        "ablations=[random, pretrained, one_strand, k4]",
+        "variants={wide: {classifier: {head: {hidden: 100}}}, long: {finetune: {epochs: 20}}, "
+        "both: {finetune: {epochs: 20}, predict: {both_strands: false}}}",
+        "seeds=2",
+    )
+    sets, models = len(NAMES), ("full", "random", "pretrained", "one_strand", "k4", "wide", "long")
+    assert jobs["get_chipseq"] == jobs["split_chipseq"] == jobs["count_in_corpus"] == sets
+    assert jobs["pretrain_lm"] == 2  # k = 3 and k = 4, whatever the seed
+    assert jobs["finetune_lm"] == sets * 2 * len({"full", "one_strand", "k4", "long"})
+    # `both` differs from `long` in the prediction alone.
+    assert jobs["train_classifier"] == sets * 2 * len(models)
+    assert jobs["predict"] == sets * 2 * (len(models) + 1)
+    assert jobs["run_floor"] == jobs["run_gkm"] == jobs["run_lsgkm"] == sets
+    assert jobs["run_cnn"] == sets * 2
+    assert jobs["evaluate"] == sets * (2 * (len(models) + 1) + 2 + 3)
+    assert jobs["summarise"] == jobs["compare_methods"] == 1
+    assert jobs["plot_learning_curve"] == 1 + 2 * sets
+    for path in (
+        "results/methods/k4/pretrain/model.safetensors",
+        f"results/methods/full-seed2/classify/{NAMES[0]}/model.safetensors",
+        f"results/methods/cnn-seed2/classify/{NAMES[0]}/predictions.tsv",
+        f"logs/methods/random/train_classifier/{NAMES[0]}.log",
+    ):
+        assert path in output
+
+
+def test_a_method_that_starts_at_random_needs_no_language_model(snakemake):
+    jobs, _ = snakemake.plan(
+        *("--config", "ablations=[random]", "baselines=[cnn]", "--"),
+        f"results/methods/random/classify/{NAMES[0]}/metrics.json",
+        f"results/methods/cnn/classify/{NAMES[0]}/metrics.json",
+    )
+    assert jobs == {
+        "get_chipseq": 1,
+        "split_chipseq": 1,
+        "train_classifier": 1,
+        "predict": 1,
+        "run_cnn": 1,
+        "evaluate": 2,
+    }
+    # Nor does the configuration itself, where it does.
+    jobs, _ = snakemake.plan("--config", "classifier={start: random}")
+    assert not {"get_genome", "pretrain_lm", "finetune_lm", "count_in_corpus"} & set(jobs)
+    assert jobs["plot_learning_curve"] == jobs["evaluate"] == len(NAMES)
+
+
+def test_groups_are_a_method_s_own(snakemake):
+    grouped = "variants={grouped: {finetune: {group_by: family}}}"
+    jobs, output = snakemake.plan("--config", grouped)
+    assert jobs["finetune_lm"] == len(NAMES) + 2
+    assert "results/methods/grouped/finetune/TF0/model.safetensors" in output
+    assert jobs["pretrain_lm"] == 1
+
+
+def test_a_method_that_the_configuration_does_not_name_is_told(snakemake):
+    target = f"results/methods/radnom/classify/{NAMES[0]}/metrics.json"
+    output = snakemake("-n", "--config", "ablations=[random]", "--", target, fails=True)
+    assert "radnom is no method of this run, did you mean random?" in output
+
+
+def test_a_change_of_one_variant_reruns_that_one_alone(finished):
+    sets = len(NAMES)
+    rows = {"train_classifier": sets, "predict": sets, "evaluate": sets}
+    rows |= {"compare_methods": 1, "all": 1}
+    wider = "variants={wide: {classifier: {head: {hidden: 99}}}}"
+    jobs, output = finished.plan("--config", wider)
+    assert jobs == rows
+    assert f"results/classify/{NAMES[0]}/model.safetensors" not in output.split("Job stats")[0]
+    # One more brings its own jobs and no others; a baseline's settings concern it alone.
+    jobs, _ = finished.plan("--config", "gkm={costs: [1]}")
+    assert jobs == {"run_gkm": sets, "evaluate": sets, "compare_methods": 1, "all": 1}
+    jobs, _ = finished.plan("--config", "comparison={tie: 0.01}")
+    assert jobs == {"compare_methods": 1, "all": 1}
