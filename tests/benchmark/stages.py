@@ -255,6 +255,35 @@ def predicting(folder: Path, model: dict, batch: int, sequences: int, width: int
     )
 
 
+def gapping(folder: Path, sequences: int, width: int = 101) -> dict:
+    """Measure the training of a gapped k-mer SVM."""
+    return measured(
+        "dflm.evaluation.baselines.gkm",
+        "train_gkm",
+        train=write_split(folder / "train.tsv.gz", sequences, width),
+        validation=write_split(folder / "validation.tsv.gz", sequences // 8, width, 2),
+        model=folder / "model.npz",
+        metrics=folder / "model.json",
+        args=settings()["gkm"] | {"costs": [1.0], "passes": 3},
+        seed=1,
+    )
+
+
+def convolving(folder: Path, batch: int, sequences: int, width: int = 101) -> dict:
+    """Measure the training of a convolutional network."""
+    return measured(
+        "dflm.evaluation.baselines.cnn",
+        "train_cnn",
+        train=write_split(folder / "train.tsv.gz", sequences, width),
+        validation=write_split(folder / "validation.tsv.gz", sequences // 8, width, 2),
+        **outputs(folder / "out"),
+        args=settings()["cnn"] | {"batch_size": batch, "epochs": 2},
+        seed=1,
+        gpu=1,
+        threads=1,
+    )
+
+
 def splitting(folder: Path, sequences: int, width: int = 101) -> dict:
     """Measure the splitting of a set with that many training peaks."""
     folder.mkdir(parents=True, exist_ok=True)

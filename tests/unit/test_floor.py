@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dflm.errors import InputError
+from dflm.evaluation.baselines.composition import predict_floor
 from dflm.evaluation.floor import (
     check_floor,
     dinucleotide_counts,
@@ -11,6 +12,7 @@ from dflm.evaluation.floor import (
     floor_within,
     logistic_regression,
 )
+from dflm.evaluation.metrics import read_predictions
 from dflm.scores import auroc
 from dflm.sequences.shuffle import dinucleotide_shuffle
 from dflm.sequences.splits import read_split, split_dataset
@@ -175,3 +177,20 @@ def test_floor_of_real_sets(real_data, tmp_path):
         _, *held = read_split(out[2])
         assert dinucleotide_floor(*fit, *held) == pytest.approx(0.5, abs=0.001), dataset
         assert floor_within(*held) == pytest.approx(0.5, abs=0.001), dataset
+
+
+def test_as_a_method_it_predicts_a_test_file(tmp_path):
+    peaks, backgrounds = text(positives(60, 1, gc=0.7)), text(positives(60, 2))
+    for name, rows in (("train", slice(40)), ("test", slice(40, 60)), ("none", slice(0))):
+        lines = [f"p{i}\t{sequence}\t1" for i, sequence in enumerate(peaks[rows])]
+        lines += [f"b{i}\t{sequence}\t0" for i, sequence in enumerate(backgrounds[rows])]
+        (tmp_path / name).write_text("\n".join(["name\tsequence\tlabel", *lines]) + "\n")
+    files = {"train": tmp_path / "train", "predictions": tmp_path / "predictions.tsv"}
+    predict_floor(**files, sequences=tmp_path / "test")
+    names, labels, probabilities = read_predictions(files["predictions"])
+    assert names == [f"p{i}" for i in range(20)] + [f"b{i}" for i in range(20)]
+    assert auroc(labels, probabilities) == dinucleotide_floor(
+        *read_split(files["train"])[1:], *read_split(tmp_path / "test")[1:]
+    )
+    with pytest.raises(InputError, match="holds no sequences to predict"):
+        predict_floor(**files, sequences=tmp_path / "none")

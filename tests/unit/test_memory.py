@@ -68,6 +68,21 @@ def test_finetuning_and_classifying(tmp_path, stage, sizes, batch, sequences):
     holds(found, getattr(resources, stage)(model, batch, sequences, 101, gpus=0))
 
 
+@pytest.mark.parametrize("sequences", [400, pytest.param(40_000, marks=pytest.mark.slow)])
+def test_gapping(tmp_path, sequences):
+    holds(stages.gapping(tmp_path, sequences), resources.gapping(sequences, 101))
+
+
+@pytest.mark.parametrize(
+    ("batch", "sequences"), [(64, 800), pytest.param(1000, 8000, marks=pytest.mark.slow)]
+)
+def test_convolving(tmp_path, batch, sequences):
+    cnn = stages.settings()["cnn"]
+    found = stages.convolving(tmp_path, batch, sequences)
+    shape = cnn["widths"], cnn["filters"], batch
+    holds(found, resources.convolving(*shape, sequences, 101, gpus=0))
+
+
 @pytest.mark.parametrize(
     ("sizes", "batch", "sequences"),
     [

@@ -512,3 +512,27 @@ def test_a_batch_can_be_overfitted():
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.01
+
+
+def test_a_classifier_without_a_language_model_starts_from_the_seed(split, tmp_path):
+    shape = {key: LANGUAGE_MODEL[key] for key in ("k", "stride", "embedding", "hidden", "layers")}
+
+    def train(folder):
+        train_classifier(
+            weights_in=None,
+            card_in=None,
+            architecture=shape,
+            train=split["train"],
+            validation=split["validation"],
+            **model_files(folder),
+            seconds=folder / "seconds.json",
+            args=CLASSIFIER,
+            dataset="a",
+            **JOB,
+        )
+        return json.loads((folder / "model.json").read_text())
+
+    card = train(tmp_path / "one")
+    assert card["training"]["language_model_sha256"] is None
+    assert card["vocabulary"]["k"] == shape["k"]
+    assert train(tmp_path / "two") == card

@@ -233,7 +233,8 @@ def test_text_counts_as_what_the_key_asks_for(read):
     config, _ = read(
         "kmers: {k: '4'}\nlanguage_model: {pretrained: 'null', drop_mult: '2'}\n"
         "pretrain: {learning_rate: 2e-2, variable_bptt: 'true', clip: 'null'}\n"
-        "classifier: {stages: [{unfreeze: all, epochs: '2', learning_rate: 1e-3}]}"
+        "classifier: {stages: [{unfreeze: all, epochs: '2', learning_rate: 1e-3}]}\n"
+        "gkm: {costs: ['1', 2e-2]}"
     )
     assert config["kmers"]["k"] == 4
     assert config["language_model"]["pretrained"] is None
@@ -243,6 +244,7 @@ def test_text_counts_as_what_the_key_asks_for(read):
     assert config["pretrain"]["clip"] is None
     stage = {"unfreeze": "all", "epochs": 2, "learning_rate": 0.001}
     assert config["classifier"]["stages"] == [stage]
+    assert config["gkm"]["costs"] == [1, 0.02]
     with pytest.raises(WorkflowError, match="there is no file or folder 1"):
         read("datasets: {source: '1'}")
 

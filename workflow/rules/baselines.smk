@@ -76,7 +76,7 @@ rule run_lsgkm:
         "../envs/lsgkm.yaml"
     threads: 4
     resources:
-        mem_mb=memory(gapping_needs),
+        mem_mb=memory(ls_gkm_needs),
         runtime=480,
     script:
         "../scripts/run_lsgkm.py"

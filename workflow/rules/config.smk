@@ -81,9 +81,12 @@ def fill_defaults(section, schema, root):
             section.setdefault(key, copy.deepcopy(node["default"]))
         if key in section:
             section[key] = typed(section[key], node)
-        for item in section.get(key) if isinstance(section.get(key), list) else []:
-            if isinstance(item, dict):
-                fill_defaults(item, resolved(node.get("items", {}), root), root)
+        if isinstance(section.get(key), list):
+            items = resolved(node.get("items", {}), root)
+            section[key] = [typed(item, items) for item in section[key]]
+            for item in section[key]:
+                if isinstance(item, dict):
+                    fill_defaults(item, items, root)
         if isinstance(section.get(key), dict):
             fill_defaults(section[key], node, root)
 

@@ -1,6 +1,7 @@
 """What is left to say when some sets failed."""
 
 import subprocess
+import sys
 
 
 def unfinished_logs(dag, job):

@@ -125,6 +125,10 @@ def gapping_needs(settings, input, rulename):
     return NEEDS.gapping(*set_sizes(input.train))
 
 
+def ls_gkm_needs(settings, input, rulename):
+    return NEEDS.ls_gkm(*set_sizes(input.train))
+
+
 def convolving_needs(settings, input, rulename):
     """Of the convolutional network."""
     cnn, gpus = settings["cnn"], given(rulename, "gpu", 1)

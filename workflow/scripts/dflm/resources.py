@@ -38,6 +38,7 @@ LONGER = 30  # tokens by which a window of varying length may exceed the usual o
 OF_WINDOW = 150  # an entry in the list of an epoch's windows
 # Two halves of a window of a gapped k-mer, of 16 bits each, on the way from text.
 OF_WINDOWS = 24
+OF_LEAF = 40  # an estimate: of a window in the tree of LS-GKM
 GAPPED = 150 * MB  # the tables of readings and the weights
 # A detector's match at a place of a strand, before and after its norm, and their gradients.
 OF_MATCH = 20
@@ -196,6 +197,11 @@ def gapping(sequences: int, width: int) -> int:
     """Return the memory of a gapped k-mer SVM on a set of that many rows."""
     own = OF_WINDOWS * sequences * width + GAPPED
     return SNAKEMAKE + NUMBA + LEARN + of_sequences(sequences, width) + own
+
+
+def ls_gkm(sequences: int, width: int) -> int:
+    """Return the memory of LS-GKM: a tree of all windows of both strands, and 100 MB of kernel."""
+    return gapping(sequences, width) + OF_LEAF * 2 * sequences * width
 
 
 def convolving(

@@ -1,0 +1,185 @@
+"""Input functions: what a job of a set, a group, a method or all of them takes."""
+
+
+def local_source(source):
+    """Return a local source as an input, and nothing for an address."""
+    return [] if source is None or is_address(source) else source
+
+
+def is_archive(source):
+    """Say whether the sets come out of an archive rather than a folder or the sheet."""
+    return source is not None and (is_address(source) or not Path(source).is_dir())
+
+
+def chipseq_folder():
+    """Return the folder that holds the sets' files, unpacked or the user's; [] if there is none."""
+    source = config["datasets"]["source"]
+    return "resources/chipseq/archive" if is_archive(source) else source or []
+
+
+def chipseq_files(wildcards):
+    """Return the local files that rule get_chipseq copies, or the folder that will hold them."""
+    row, source, files = row_of(wildcards.dataset), config["datasets"]["source"], []
+    for column, part in (("train", "AC"), ("test", "B")):
+        if row[column]:
+            files.append(local_source(row[column]))
+        elif is_archive(source):
+            files.append(chipseq_folder())
+        else:
+            files.append(find_in(source, f"{row['dataset']}_{part}.seq.gz") or source)
+    return files
+
+
+def chipseq_source(wildcards):
+    """Return where rule get_chipseq takes a set from, as arguments of `take_set`."""
+    row = row_of(wildcards.dataset)
+    where = {column: row[column] or None for column in ("train", "test")}
+    for column in ("train", "test"):
+        digest = row.get(f"{column}_sha256")
+        where[f"{column}_checksum"] = f"sha256:{digest}" if digest else None
+    return where | dict(folder=chipseq_folder() or None)
+
+
+def peak_files(wildcards):
+    """Return the fetched peaks of a set and, where the sheet names them, its negatives."""
+    kinds = ["peaks", "negatives"] if row_of(wildcards.dataset)["negatives"] else ["peaks"]
+    return {kind: f"resources/peaks/{wildcards.dataset}.{kind}" for kind in kinds}
+
+
+def sheet_checksum(wildcards, column):
+    """Return the checksum that the sheet gives for a file of a set, or None."""
+    digest = row_of(wildcards.dataset)[f"{column}_sha256"]
+    return f"sha256:{digest}" if digest else None
+
+
+def language_model(wildcards):
+    """Return weights and card of the pretrained language model of a method."""
+    given = settings(wildcards)["language_model"]["pretrained"]
+    if given is None:
+        return model_in(f"{home_at('pretrain', wildcards.at)}pretrain")
+    weights, card = pretrained_files(given)
+    return dict(weights=weights, card=card)
+
+
+def model_in(folder):
+    """Return weights and card of the model in a folder of results/."""
+    return dict(weights=f"results/{folder}/model.safetensors", card=f"results/{folder}/model.json")
+
+
+def group_members(wildcards):
+    """Return the names of a group's sets that were not skipped."""
+    method = method_of(wildcards)
+    rows = [row for row in all_rows() if group_of(row, method) == wildcards.group]
+    if not rows:
+        groups = sorted({group_of(row, method) for row in all_rows()})
+        raise WorkflowError(
+            f"{wildcards.group} is no group of finetune.group_by: "
+            f"{method.settings['finetune']['group_by']}{closest(wildcards.group, groups)}"
+        )
+    return [row["dataset"] for row in good_rows(rows)]
+
+
+def group_splits(part):
+    """Return an input function for one part of the splits of a group's sets."""
+    return lambda wildcards: [
+        split_file(name, f"{part}.tsv.gz") for name in group_members(wildcards)
+    ]
+
+
+def finetuned_folder(method, row):
+    """Return where in results/ the fine-tuned language model of a method stands that serves a set."""
+    return f"{home_at('finetune', method.at)}finetune/{group_of(row, method)}"
+
+
+def encoder_of(wildcards):
+    """Return weights and card of the language model that a classifier starts from, if there is one."""
+    method, row = method_of(wildcards), row_of(wildcards.dataset)
+    start = method.settings["classifier"]["start"]
+    if start == "random":
+        return {}
+    if start == "pretrained":
+        return language_model(wildcards)
+    return model_in(finetuned_folder(method, row))
+
+
+def classifier_of(wildcards):
+    """Return weights and card of the classifier that predicts for a method."""
+    return model_in(f"{home_at('classify', wildcards.at)}classify/{wildcards.dataset}")
+
+
+def evaluation_inputs(wildcards):
+    """Return what evaluate needs; of a skipped set only the statistics, which say why."""
+    dataset, method = wildcards.dataset, method_of(wildcards)
+    row, own = row_of(dataset), f"results/{method.at}classify/{dataset}"
+    files = dict(stats=split_file(dataset, "stats.json"))
+    if is_skipped(dataset):
+        return files
+    files |= dict(
+        predictions=f"{own}/predictions.tsv",
+        train=f"results/chipseq/{dataset}/train.tsv.gz",
+        test=f"results/chipseq/{dataset}/test.tsv.gz",
+        seconds=[f"results/chipseq/{dataset}/seconds/split.json"],
+    )
+    if method.kind != "model":
+        files["seconds"].append(f"{own}/seconds/run_{method.kind}.json")
+        return files if method.kind == "floor" else files | dict(card=f"{own}/model.json")
+    home = f"results/{home_at('classify', method.at)}classify/{dataset}"
+    files["card"] = f"{home}/model.json"
+    files["seconds"] += [f"{home}/seconds/train_classifier.json", f"{own}/seconds/predict.json"]
+    start = method.settings["classifier"]["start"]
+    if start == "finetuned":
+        files["lm_metrics"] = f"results/{finetuned_folder(method, row)}/metrics.json"
+    # What a given language model has read is not known.
+    if start != "random" and method.settings["language_model"]["pretrained"] is None:
+        files["corpus"] = f"results/chipseq/{dataset}/corpus.json"
+        files["seconds"].append(f"results/chipseq/{dataset}/seconds/count_in_corpus.json")
+    return files
+
+
+def summary_inputs(wildcards):
+    """Return the metrics of the good sets and the statistics of all that could start."""
+    rows = startable(all_rows())
+    return dict(
+        metrics=[metrics_of(METHODS[0], row) for row in good_rows(rows)],
+        stats=[split_file(row["dataset"], "stats.json") for row in rows],
+    )
+
+
+def metrics_of(method, row):
+    return f"results/{method.at}classify/{row['dataset']}/metrics.json"
+
+
+def comparison_inputs(wildcards):
+    """Return the metrics of all methods on the good sets, and what `summary_inputs` does."""
+    rows = startable(all_rows())
+    good = good_rows(rows)
+    return dict(
+        metrics=[metrics_of(method, row) for method in METHODS for row in good],
+        stats=[split_file(row["dataset"], "stats.json") for row in rows],
+    )
+
+
+def comparison_files():
+    """Return what rule compare_methods makes, as soon as there is something to compare."""
+    names = ("methods.tsv", "comparison.tsv", "comparison.html", "comparison.svg", "ranks.svg")
+    return [f"results/summary/{name}" for name in names] if len(METHODS) > 1 else []
+
+
+def labels_of(view):
+    """Return the labels of a set's picture in the report."""
+    return lambda wildcards: {
+        "set": wildcards.dataset,
+        "method": wildcards.at.split("/")[1] if wildcards.at else FULL,
+        "plot": view,
+    }
+
+
+def learning_curves(wildcards):
+    """Return the plots of all training runs of the configuration itself."""
+    rows, start = good_rows(all_rows()), config["classifier"]["start"]
+    trained = start != "random" and config["language_model"]["pretrained"] is None
+    runs = ["pretrain"] if trained else []
+    if start == "finetuned":
+        runs += sorted({f"finetune/{group_of(row, METHODS[0])}" for row in rows})
+    runs += [f"classify/{row['dataset']}" for row in rows]
+    return [f"results/{run}/learning_curve.svg" for run in runs]
