@@ -69,6 +69,8 @@ def prepare(data: Path, tf: str, peaks: int, seed: int, folder: Path) -> dict[st
         validation_fraction=0.1,
         ambiguous="drop",
         negatives_per_positive=1,
+        near_duplicate_width=40,
+        leaks="report",
         seed=seed,
     )
     return parts

@@ -231,6 +231,7 @@ def classifying(folder: Path, model: dict, batch: int, sequences: int, width: in
         train=write_split(folder / "train.tsv.gz", sequences, width),
         validation=write_split(folder / "validation.tsv.gz", sequences // 8, width, 2),
         **outputs(folder / "out"),
+        predictions=folder / "validation.tsv",
         seconds=folder / "seconds.json",
         args=classifier_settings() | {"batch_size": batch, "stages": stages},
         dataset="d",

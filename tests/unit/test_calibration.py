@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from dflm.errors import InputError
-from dflm.evaluation.calibration import (
+from dflm.calibration import (
     TEMPERATURES,
     calibrate,
+    calibrate_strands,
+    calibration_in,
     calibration_metrics,
     expected_calibration_error,
     fit_temperature,
@@ -17,6 +18,7 @@ from dflm.evaluation.calibration import (
     reliability_table,
     scaled,
 )
+from dflm.errors import InputError
 from dflm.evaluation.calibration_plot import plot_reliability, reliability_figure
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,16 +152,19 @@ def test_points_are_the_best_of_all_thresholds(pairs, fdr):
                 1 - reference.precision_score(labels, called) <= fdr + 1e-12,
             )
         )
-    assert points["mcc"]["mcc"] == pytest.approx(max(mcc for mcc, *_ in tried))
+    assert points["max_mcc"]["mcc"] == pytest.approx(max(mcc for mcc, *_ in tried))
     kept = [recall for _, recall, within in tried if within]
     assert points["fdr"]["recall"] == pytest.approx(max(kept, default=0))
+    assert points["half"]["threshold"] == 0.5
     for point in points.values():
-        if point["threshold"] is None:
-            assert point["called"] == point["recall"] == 0
+        if not point["called"]:
+            assert point["precision"] is point["fdr"] is None
+            assert point["recall"] == point["fpr"] == point["mcc"] == 0
             continue
         called = p >= point["threshold"]
         assert point["called"] == called.sum()
         assert point["precision"] == pytest.approx(reference.precision_score(labels, called))
+        assert point["fdr"] == pytest.approx(1 - point["precision"])
         assert point["recall"] == pytest.approx(reference.recall_score(labels, called))
         assert point["mcc"] == pytest.approx(reference.matthews_corrcoef(labels, called))
         assert point["fpr"] == pytest.approx(1 - reference.recall_score(1 - labels, ~called))
@@ -169,7 +174,7 @@ def test_points_by_hand():
     labels, p = [1, 1, 0, 1, 0, 0], [0.9, 0.8, 0.7, 0.6, 0.2, 0.1]
     points = operating_points(labels, p, 0.0)
     assert points["fdr"]["threshold"] == pytest.approx(0.75)
-    assert points["mcc"]["threshold"] == pytest.approx(0.75)  # as good as 0.4, and higher
+    assert points["max_mcc"]["threshold"] == pytest.approx(0.75)  # as good as 0.4, and higher
     assert operating_points(labels, p, 0.25)["fdr"]["threshold"] == pytest.approx(0.4)
     assert operating_points(labels, p, 0.6)["fdr"]["threshold"] == pytest.approx(0.4)
 
@@ -182,7 +187,21 @@ def test_where_the_best_is_wrong_no_threshold_keeps_the_rate():
 
 def test_ties_are_called_together():
     points = operating_points([1, 0, 1, 0], [0.5] * 4, 0.5)
-    assert all(point["threshold"] == 0 and point["called"] == 4 for point in points.values())
+    assert [points[name]["threshold"] for name in ("fdr", "max_mcc", "half")] == [0, 0, 0.5]
+    assert all(point["called"] == 4 for point in points.values())
+
+
+def test_each_way_of_use_is_calibrated_by_itself():
+    labels, p = overconfident(300)
+    other = p[::-1]
+    found = calibrate_strands(labels, p, other, fdr=0.2)
+    assert found["one_strand"] == calibrate(labels, p, fdr=0.2)
+    assert found["both_strands"] == calibrate(labels, (p + other) / 2, fdr=0.2)
+    card = {"calibration": found}
+    assert calibration_in(card, True, "model.json") is found["both_strands"]
+    assert calibration_in(card, False, "model.json") is found["one_strand"]
+    with pytest.raises(InputError, match=r"model\.json: the card tells no calibration; train"):
+        calibration_in({}, True, "model.json")
 
 
 @settings(max_examples=50)

@@ -171,6 +171,8 @@ def test_floor_of_real_sets(real_data, tmp_path):
             validation_fraction=0.1,
             ambiguous="drop",
             negatives_per_positive=1,
+            near_duplicate_width=40,
+            leaks="report",
             seed=1,
         )
         _, *fit = read_split(out[0])

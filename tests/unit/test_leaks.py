@@ -15,6 +15,7 @@ from dflm.sequences.leaks import (
     NEAR,
     NONE,
     SHORTEST,
+    families,
     find_in_genome,
     find_leaks,
     remove_leaks,
@@ -172,6 +173,28 @@ def test_sequences_without_a_word_are_compared_whole():
     found, found_others = find_leaks([short, broken], both, 40)
     assert found.tolist() == [EXACT, EXACT]
     assert found_others.tolist() == [EXACT, EXACT, NONE, NONE]
+
+
+@settings(max_examples=60, deadline=None)
+@given(related(), st.integers(1, 20))
+def test_families_are_what_duplicates_connect(drawn, width):
+    sequences = [*drawn[0], *drawn[1]]
+    expected = list(range(len(sequences)))
+    for i, one in enumerate(sequences):
+        for j in range(i):
+            if level(one, [sequences[j]], width) != NONE:
+                old, new = max(expected[i], expected[j]), min(expected[i], expected[j])
+                expected = [new if each == old else each for each in expected]
+    assert families(sequences, width).tolist() == expected
+
+
+def test_a_long_chain_is_one_family():
+    text = random_text(np.random.default_rng(4), 4000)
+    pieces = [text[i : i + 101] for i in range(0, 3800, 50)]
+    order = np.random.default_rng(5).permutation(len(pieces))
+    turned = [other_strand(pieces[i]) if i % 2 else pieces[i] for i in order]
+    assert set(families([*turned, "A" * 101], 40).tolist()) == {0, len(pieces)}
+    assert families([], 40).size == 0
 
 
 def test_nothing_to_compare():

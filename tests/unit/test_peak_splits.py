@@ -24,6 +24,8 @@ SETTINGS = {
     "validation_fraction": 0.2,
     "ambiguous": "drop",
     "negatives_per_positive": 1,
+    "near_duplicate_width": 40,
+    "leaks": "report",
     "width": 51,
     "test": None,
     "negatives": "genomic",
@@ -202,6 +204,31 @@ def test_windows_with_n_are_dropped_and_kept_on_demand_with_shuffles(genome, tmp
     assert kept.stats["test_kept_with_n"] >= 1
     genomic = Split(tmp_path / "c", genome, lines, ambiguous="keep")
     assert genomic.stats["dropped"]["ambiguous"] == dropped
+
+
+@pytest.mark.parametrize("kind", ["genomic", "shuffle"])
+def test_near_duplicates_of_test_peaks_are_left_out_on_demand(open_genome, tmp_path, kind):
+    """Five peaks of chr1 share 30 bases with peaks of the test's chr3."""
+    rng = np.random.default_rng(11)
+    texts = {name: rng.choice([*"ACGT"], 30_000) for name in ("chr1", "chr2", "chr3")}
+    for start in range(1000, 6000, 1000):
+        texts["chr3"][start : start + 30] = texts["chr1"][start : start + 30]
+    fasta = "".join(f">{name}\n{''.join(text)}\n" for name, text in texts.items())
+    (tmp_path / "genome.fa").write_text(fasta)
+    places = tmp_path / "index.json", tmp_path / "contigs"
+    choice = {"include": ["*"], "exclude": [], "validation": ["chr3"], "soft_masked": "keep"}
+    shard_genome(tmp_path / "genome.fa", *places[::-1], **choice)
+    lines = [f"{name}\t{at}\t{at + 40}" for name in texts for at in range(1000, 26_000, 1000)]
+    settings = {"near_duplicate_width": 20, "negatives": kind}
+    kept = Split(tmp_path / "kept", open_genome(*places), lines, **settings).check()
+    split = Split(tmp_path / "removed", open_genome(*places), lines, leaks="remove", **settings)
+    assert kept.stats["near_test"] == {"positives": 0, "negatives": 0}
+    assert split.stats["near_test"]["positives"] == 5
+    gone = set(kept.rows(1, "train", "validation")) - set(split.rows(1, "train", "validation"))
+    assert {name for name, *_ in gone} == {f"chr1:{at}-{at + 51}" for at in range(995, 5995, 1000)}
+    assert split.rows(1, "test") == kept.rows(1, "test")
+    shuffled = {name.removesuffix("_shuf1") for name, *_ in split.rows(0, *PARTS)}
+    assert kind == "genomic" or shuffled == {name for name, *_ in split.rows(1, *PARTS)}
 
 
 @pytest.mark.parametrize(

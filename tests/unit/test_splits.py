@@ -10,6 +10,7 @@ from dflm.errors import InputError
 from dflm.files import read_json, sha256_of
 from dflm.sequences.chipseq import find_sets
 from dflm.sequences.kmers import decode, encode, reverse_complement
+from dflm.sequences.leaks import find_leaks
 from dflm.sequences.splits import either_strand, leave_out, read_split, split_dataset
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,8 @@ SETTINGS = {
     "validation_fraction": 0.2,
     "ambiguous": "drop",
     "negatives_per_positive": 1,
+    "near_duplicate_width": 40,
+    "leaks": "report",
     "seed": 1,
 }
 
@@ -102,6 +105,60 @@ def test_copies_and_other_strands_stay_together(tmp_path_factory, seed, copies, 
     if split.stats["status"] == "ok":
         assert len(split.positives("train") + split.positives("validation")) == len(rows)
         assert split.stats["duplicates"] == len(rows) - 20
+
+
+def relatives(peaks, overlap=20):
+    """Return for each peak a sequence that shares its last bases, on the other strand."""
+    others = random_peaks(len(peaks), 77)
+    return [other_strand(a[-overlap:] + b[overlap:]) for a, b in zip(peaks, others, strict=True)]
+
+
+def test_near_duplicates_stay_on_one_side(tmp_path):
+    peaks = random_peaks(100)
+    near = relatives(peaks)
+    split = Split(tmp_path, peaks + near, near_duplicate_width=16)
+    sides = {s: part for part in ("train", "validation") for s in split.positives(part)}
+    assert all(sides[a] == sides[b] for a, b in zip(peaks, near, strict=True))
+    assert len(split.positives("validation")) == 40
+    apart = Split(tmp_path, peaks + near, near_duplicate_width=21)
+    sides = {s: part for part in ("train", "validation") for s in apart.positives(part)}
+    assert any(sides[a] != sides[b] for a, b in zip(peaks, near, strict=True))
+
+
+def test_a_family_larger_than_the_validation_part_is_trained_on(tmp_path):
+    shared = random_peaks(1, 5)[0][:20]
+    family = [shared + peak[20:] for peak in random_peaks(50, 6)]
+    for seed in range(5):
+        split = Split(tmp_path, random_peaks(50) + family, near_duplicate_width=16, seed=seed)
+        assert set(family) <= set(split.positives("train"))
+        assert len(split.positives("validation")) == 20
+
+
+def test_near_duplicates_of_test_rows_are_left_out_on_demand_before_shuffles_are_made(tmp_path):
+    peaks, unrelated = random_peaks(60), random_peaks(3, 99)
+    near = relatives(peaks[:10])
+    test = [*((s, i % 2) for i, s in enumerate(near)), *((s, 1) for s in unrelated)]
+    kept = Split(tmp_path, peaks, test, near_duplicate_width=16)
+    assert kept.stats["near_test"] == {"positives": 0, "negatives": 0}
+    assert set(kept.positives("train") + kept.positives("validation")) == set(peaks)
+    removed = Split(tmp_path, peaks, test, near_duplicate_width=16, leaks="remove")
+    assert removed.stats["near_test"] == {"positives": 10, "negatives": 0}
+    rows = removed.train + removed.validation
+    assert {s for _, s, label in rows if label} == set(peaks[10:])
+    assert len([name for name, *_ in rows if "_shuf" in name]) == 50
+    assert removed.test == kept.test
+
+
+def test_shuffles_that_are_near_duplicates_of_test_rows_are_left_out_too(tmp_path):
+    """Of few letters a shuffle can share a word with anything."""
+    peaks = random_peaks(20)
+    poor = ["AC" * 20 + "A", "CA" * 20 + "C"]
+    test = [("AC" * 8 + peaks[0][:8], 1), (peaks[1][:15], 0)]
+    split = Split(tmp_path, peaks + poor, test, near_duplicate_width=16, leaks="remove")
+    assert split.stats["near_test"]["positives"] == 2
+    rows = split.train + split.validation
+    found = [s for _, s, _ in rows if "AC" * 8 in s or "GT" * 8 in s]
+    assert not found
 
 
 def test_the_split_depends_on_seed_and_name_and_not_on_row_order(tmp_path):
@@ -196,6 +253,7 @@ def test_a_set_is_skipped_with_its_reason(tmp_path, train, test, says):
         ("what\n", None, {}, "no column"),
         (random_peaks(9), ">chr1\nACGT\n", {}, "no column"),
         (random_peaks(9), None, {"ambiguous": "mask"}, "chipseq.ambiguous is 'mask'"),
+        (random_peaks(9), None, {"leaks": "keep"}, "chipseq.leaks is 'keep'; give 'report' or"),
         (random_peaks(9), None, {"validation_fraction": 1.0}, "validation_fraction is 1.0"),
     ],
 )
@@ -267,3 +325,30 @@ def test_the_first_rows_are_kept_where_there_is_a_limit(tmp_path):
     assert whole.train == Split(tmp_path / "none", rows, test).train
     few = Split(tmp_path / "few", rows, test, max_peaks=4)
     assert few.stats["reason"].startswith("4 training peaks, fewer")
+
+
+@pytest.mark.real
+def test_near_duplicates_in_a_real_set(real_data, tmp_path):
+    """SRF has repeats: families stay together, and removal leaves no shared 40-mer."""
+    pairs, _ = find_sets(real_data / "chipseq")
+    name = "SRF_H1-hESC_SRF_HudsonAlpha"
+    parts = [tmp_path / part for part in ("train", "validation", "test")]
+    settings = {**SETTINGS, "dataset": name, "min_peaks": 1000, "validation_fraction": 0.1}
+    for leaks in ("report", "remove"):
+        options = {**settings, "leaks": leaks}
+        split_dataset(
+            pairs[name].train, pairs[name].test, *parts, tmp_path / "stats.json", **options
+        )
+        stats = read_json(tmp_path / "stats.json")
+        train, validation, test = (read_split(path) for path in parts)
+        positives = [
+            [s for s, label in zip(part[1], part[2], strict=True) if label]
+            for part in (train, validation)
+        ]
+        assert not find_leaks(*positives, 40)[0].any()
+        assert len(positives[1]) == pytest.approx(0.1 * sum(map(len, positives)), abs=2)
+        left = find_leaks(train[1] + validation[1], test[1], 40)[0]
+        assert left.any() == (leaks == "report")
+        assert stats["near_test"]["positives"] == (79 if leaks == "remove" else 0)
+        kept = stats["train_positives"] + stats["validation_positives"]
+        assert kept + stats["near_test"]["positives"] == stats["rows"]["train"]

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dflm.calibration import calibrate_strands, scaled
 from dflm.errors import InputError
 from dflm.model.files import NO_DROPOUT
+from dflm.scores import auroc
 from dflm.sequences.genome import shard_genome
+from dflm.sequences.splits import read_split
 from dflm.training import checkpoint as checkpoints
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.classify import train_classifier
@@ -76,6 +79,7 @@ CLASSIFIER = {
     "weight_decay": 0.01,
     "clip": 0.25,
     "patience": None,
+    "fdr": 0.1,
     "reverse_complement": True,
     "precision": "fp32",
     **CYCLE,
@@ -223,6 +227,7 @@ def run_classifier(pretrained: Path, split, folder: Path, **changes) -> dict:
         train=split["train"],
         validation=split["validation"],
         **model_files(folder),
+        predictions=folder / "validation.tsv",
         seconds=folder / "seconds.json",
         args={**CLASSIFIER, **changes},
         dataset="a",
@@ -453,19 +458,55 @@ def test_the_classifier_finds_the_planted_word_and_predicts_it(pretrained, split
     )
     for name in ("seconds.json", "predict.json"):
         assert json.loads((tmp_path / name).read_text())["wall"]["total"] > 0
-    rows = [line.split("\t") for line in predictions.read_text().splitlines()]
-    assert rows[0] == [
-        "name",
-        "label",
-        "probability",
-        "probability_forward",
-        "probability_reverse",
-    ]
-    values = np.array([[float(x) for x in row[2:]] for row in rows[1:]])
-    assert len(values) == 40
-    np.testing.assert_allclose(values[:, 0], values[:, 1:].mean(1), rtol=1e-6)
-    labels = np.array([int(row[1]) for row in rows[1:]])
+    names, labels, values = read_table(predictions)
+    assert names == [f"test{i}" for i in range(40)]
+    np.testing.assert_allclose(values[:, 0], values[:, 2:].mean(1), rtol=1e-6)
     assert values[labels == 1, 0].mean() > values[labels == 0, 0].mean() + 0.3
+    found = card["calibration"]["both_strands"]
+    np.testing.assert_allclose(values[:, 1], scaled(values[:, 0], found["temperature"]), rtol=1e-6)
+
+
+def read_table(path):
+    """Return names, labels and the columns of probabilities, mean, calibrated, forward, reverse."""
+    header, *rows = [line.split("\t") for line in path.read_text().splitlines()]
+    ends = ("", "_calibrated", "_forward", "_reverse")
+    assert header == ["name", "label", *(f"probability{end}" for end in ends)]
+    values = np.array([[float(x) for x in row[2:]] for row in rows])
+    return [row[0] for row in rows], np.array([int(row[1]) for row in rows]), values
+
+
+def test_the_classifier_is_calibrated_on_its_validation_part(pretrained, split, tmp_path):
+    """Temperature and thresholds are those of the best weights' predictions, which are kept."""
+    card = run_classifier(pretrained, split, tmp_path)
+    names, labels, values = read_table(tmp_path / "validation.tsv")
+    assert names == read_split(split["validation"])[0]
+    again = calibrate_strands(labels, values[:, 2], values[:, 3], fdr=CLASSIFIER["fdr"])
+    for name, found in card["calibration"].items():
+        assert found["temperature"] == pytest.approx(again[name]["temperature"], rel=1e-4)
+        assert set(found["thresholds"]) == {"fdr", "max_mcc", "half"}
+        for kind, point in found["thresholds"].items():
+            called = values[:, 0 if name == "both_strands" else 2] >= (
+                2 if point["threshold"] is None else point["threshold"]
+            )
+            assert point["called"] == called.sum() == again[name]["thresholds"][kind]["called"]
+    assert auroc(labels, values[:, 0]) == pytest.approx(card["metrics"]["validation_auroc"])
+
+
+def test_a_classifier_that_was_not_calibrated_predicts_nothing(pretrained, split, tmp_path):
+    card = run_classifier(pretrained, split, tmp_path)
+    del card["calibration"]
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    files = {"predictions": tmp_path / "p.tsv", "seconds": tmp_path / "p.json"}
+    how = {"batch_size": 7, "both_strands": True, "precision": "fp32", "gpu": 0, "threads": 1}
+    with pytest.raises(InputError, match="tells no calibration; train the classifier anew"):
+        predict(
+            weights=tmp_path / "model.safetensors",
+            card=tmp_path / "model.json",
+            sequences=split["test"],
+            **files,
+            **how,
+        )
+    assert not files["predictions"].exists()
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])

@@ -14,7 +14,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 LIBRARY = SCRIPTS / "dflm"
 # A wing may import from itself and from those before it.
 WINGS = ("", "sequences", "model", "training", "evaluation", "simulate")
-TOP = ("errors", "files", "logs", "downloads", "phases", "scores", "resources")
+TOP = ("errors", "files", "logs", "downloads", "phases", "scores", "calibration", "resources")
 PACKAGES = {"torch": "pytorch", "sklearn": "scikit-learn", "matplotlib": "matplotlib-base"}
 RULES = {
     name: text

@@ -185,7 +185,7 @@ def sharding() -> int:
 
 def splitting(packed: int) -> int:
     """Return the memory of splitting a set whose gzipped files have `packed` bytes."""
-    return SNAKEMAKE + NUMBA + 120 * packed
+    return SNAKEMAKE + NUMBA + 250 * packed
 
 
 def looking_up(longest: int, sequences: int, width: int) -> int:

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from dflm.evaluation.calibration import expected_calibration_error, reliability_table, scaled
+from dflm.calibration import expected_calibration_error, reliability_table, scaled
 from dflm.evaluation.plots import BLUE, GREY, STYLE, fit_title, save_figure
 
 
@@ -28,7 +28,7 @@ def plot_reliability(
     probabilities : sequence of float, shape=(n,)
         As the classifier predicts them.
     temperature : float
-        See `dflm.evaluation.calibration.scaled`.
+        See `dflm.calibration.scaled`.
     path : path-like
         SVG to write.
     title : str

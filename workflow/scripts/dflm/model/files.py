@@ -31,6 +31,7 @@ def save_model(
     *,
     training: dict,
     metrics: dict,
+    calibration: dict | None = None,
 ) -> None:
     """Write a model's weights and its card, each whole or not at all.
 
@@ -43,6 +44,8 @@ def save_model(
         Where the model comes from: arguments, seed, inputs.
     metrics : dict
         What it reached.
+    calibration : dict, optional
+        Of a classifier, see `dflm.calibration.calibrate_strands`.
     """
     architecture = model.encoder.architecture
     state = {
@@ -70,6 +73,8 @@ def save_model(
     }
     if isinstance(model, PoolingClassifier):
         content["architecture"]["head_hidden"] = model.head_hidden
+    if calibration is not None:
+        content["calibration"] = calibration
     write_json(card, content)
 
 

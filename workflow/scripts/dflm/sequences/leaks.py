@@ -15,7 +15,7 @@ import numpy as np
 
 from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.kmers import N, encode, reverse_complement
-from dflm.sequences.words import WordTable, scan, scan_each, word_table
+from dflm.sequences.words import WordTable, numbered_words, scan, scan_each, word_table
 
 NONE, NEAR, EXACT = 0, 1, 2
 SHORTEST = 16
@@ -98,6 +98,47 @@ def remove_leaks(
         else:
             kept.append(row)
     return kept, removed
+
+
+def families(sequences: Sequence[str], width: int) -> np.ndarray:
+    """Group sequences with their exact and near duplicates, and these with theirs.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        Letters of ACGTN.
+    width : int
+        Bases that near duplicates share, 1 to 64.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(len(sequences),) int64: the place of the first sequence of each one's family.
+
+    Raises
+    ------
+    InputError
+        If the width is out of range.
+    """
+    codes = _encode(sequences)
+    words, places, number = numbered_words(codes, width)
+    first = np.empty(number, dtype=np.int64)
+    first[words[::-1]] = places[::-1]  # of several values for one place the last is kept
+    one, other = places, first[words]
+    alike = one != other
+    whole: dict[bytes, int] = {}
+    copies = [whole.setdefault(_either_strand(each), i) for i, each in enumerate(codes)]
+    one = np.concatenate([one[alike], np.arange(len(codes))])
+    other = np.concatenate([other[alike], np.array(copies, dtype=np.int64)])
+    family = np.arange(len(codes))
+    while True:
+        before = family.copy()
+        least = np.minimum(family[one], family[other])
+        np.minimum.at(family, one, least)
+        np.minimum.at(family, other, least)
+        family = family[family]
+        if np.array_equal(family, before):
+            return family
 
 
 def find_in_genome(

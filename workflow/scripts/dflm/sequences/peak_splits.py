@@ -29,11 +29,13 @@ from dflm.sequences.peaks import (
 )
 from dflm.sequences.splits import (
     Row,
+    check_leaks_setting,
     either_strand,
     hash_of,
     hold_out,
     leave_out,
     shuffles,
+    without_leaks,
     write_parts,
 )
 
@@ -61,6 +63,8 @@ def split_peaks(
     validation_fraction: float,
     ambiguous: str,
     negatives_per_positive: int,
+    near_duplicate_width: int,
+    leaks: str,
     width: int,
     test: Sequence[str] | None,
     negatives: str,
@@ -100,6 +104,8 @@ def split_peaks(
         See `dflm.sequences.splits.split_dataset`; the first peaks are here the strongest, and of
         equally strong ones the first on the genome. In the test there is one negative for each
         positive. Here `ambiguous` goes for the test too.
+    near_duplicate_width, leaks
+        See `dflm.sequences.splits.split_dataset`.
     width : int
         Bases of a sequence.
     test : sequence of str, optional
@@ -117,6 +123,7 @@ def split_peaks(
         If a file is malformed, names its contigs otherwise than the genome, or leaves too few
         negatives.
     """
+    check_leaks_setting(leaks)
     genome = GenomeIndex.load(index, contigs)
     held_out = held_out_contigs(genome, test)
     peaks = read_peaks(peaks_file)
@@ -139,6 +146,7 @@ def split_peaks(
         "dropped_names": placed.named,
         "test_contigs": [name for name, out in zip(genome.contigs(), held_out, strict=True) if out],
         "shared_with_test": 0,
+        "near_test": {"positives": 0, "negatives": 0},
         "duplicates": 0,
         "unshuffled": 0,
         "test_kept_with_n": 0,
@@ -155,13 +163,17 @@ def split_peaks(
     kept, found["shared_with_test"] = leave_out(
         [rows[i][1] for i in training], [sequence for _, sequence, _ in test_rows]
     )
-    training = _strongest(training[kept], placed.strengths[whole], max_peaks, found["dropped"])
+    training = training[kept]
+    removal = leaks, [sequence for _, sequence, _ in test_rows], near_duplicate_width
+    unlike = {row[0] for row in without_leaks([rows[i] for i in training], *removal, found)}
+    training = np.array([i for i in training if rows[i][0] in unlike], dtype=np.int64)
+    training = _strongest(training, placed.strengths[whole], max_peaks, found["dropped"])
     train_rows = [rows[i] for i in training]
     found["duplicates"] = len(train_rows) - len({either_strand(row[1]) for row in train_rows})
     parts: dict[str, list[Row]] = {part: [] for part in ("train", "validation", "test")}
     reason = _reason_to_skip(len(peaks), train_rows, test_rows, min_peaks, found)
     if not reason:
-        hidden = hold_out(train_rows, validation_fraction, dataset, seed)
+        hidden = hold_out(train_rows, validation_fraction, dataset, seed, near_duplicate_width)
         sides = ["validation" if either_strand(row[1]) in hidden else "train" for row in train_rows]
         for part, row in zip(sides, train_rows, strict=True):
             parts[part].append(row)
@@ -171,7 +183,14 @@ def split_peaks(
             _add_shuffles(parts, sides, train_rows, negatives_per_positive, found)
         elif parts["train"] and parts["validation"]:
             if kind == "bed":
-                made = _given(negatives_file, genome, held_out, placed, validation_fraction, found)
+                made = _given(
+                    negatives_file,
+                    genome,
+                    held_out,
+                    placed,
+                    (validation_fraction, near_duplicate_width),
+                    found,
+                )
             else:
                 gc = gc_counts(codes)
                 made = _matched(
@@ -184,6 +203,11 @@ def split_peaks(
                     found,
                 )
             _add_unlike(parts, made, found, negatives_file or peaks_file)
+        in_test_part = [sequence for _, sequence, _ in parts["test"]]
+        for part in ("train", "validation"):
+            parts[part] = without_leaks(
+                parts[part], leaks, in_test_part, near_duplicate_width, found
+            )
         if len(test_rows) < FEW:
             log.warning("%s: only %d peaks to test on", dataset, len(test_rows))
     write_parts(parts, reason, found, (out_train, out_validation, out_test), stats)
@@ -291,8 +315,11 @@ def _matched(
     return made
 
 
-def _given(path, genome, held_out, placed, fraction, found) -> dict[str, list[Row]]:
-    """Cut the user's negatives out of the genome and divide them as the positives are."""
+def _given(path, genome, held_out, placed, division, found) -> dict[str, list[Row]]:
+    """Cut the user's negatives out of the genome and divide them as the positives are.
+
+    `division` is the part for validation and the width of near duplicates.
+    """
     windows, found["background"] = given_windows(path, genome, placed)
     windows, codes, _ = _without_n(windows, genome, False, found["background"]["dropped"])
     found["sha256"]["negatives"] = sha256_of(path)
@@ -300,7 +327,8 @@ def _given(path, genome, held_out, placed, fraction, found) -> dict[str, list[Ro
     in_test = held_out[windows.contigs]
     rows = _rows(windows, codes, genome, 0)
     training = [row for row, out in zip(rows, in_test, strict=True) if not out]
-    hidden = hold_out(training, fraction, found["dataset"], found["seed"])
+    fraction, width = division
+    hidden = hold_out(training, fraction, found["dataset"], found["seed"], width)
     for row in training:
         made["validation" if either_strand(row[1]) in hidden else "train"].append(row)
     made["test"] = [row for row, out in zip(rows, in_test, strict=True) if out]

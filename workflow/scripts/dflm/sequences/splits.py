@@ -1,7 +1,8 @@
 """A ChIP-seq set as training, validation and test sequences with labels.
 
-The split of a set is decided before its negatives are made, and each positive, its copies, their
-other strands and their shuffles stand on one side of it. The test file is kept as it is.
+The split of a set is decided before its negatives are made, and each positive, its exact and near
+duplicates on either strand and all their shuffles stand on one side of it. The test file is kept
+as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dflm.errors import InputError
 from dflm.files import BROKEN_GZIP, open_text, sha256_of, write_gzip_text, write_json
 from dflm.sequences.chipseq import EmptySetError, parse_name, read_set
 from dflm.sequences.kmers import AMBIGUOUS, decode, encode
+from dflm.sequences.leaks import families, remove_leaks
 from dflm.sequences.shuffle import dinucleotide_shuffle_list
 
 HEADER = "name\tsequence\tlabel"
@@ -40,6 +42,8 @@ def split_dataset(
     validation_fraction: float,
     ambiguous: str,
     negatives_per_positive: int,
+    near_duplicate_width: int,
+    leaks: str,
     seed: int,
 ) -> None:
     """Split a set, make its negatives, and count what was kept and dropped.
@@ -47,9 +51,11 @@ def split_dataset(
     Rows are upper-cased; ambiguities become N, and U becomes T. A row with any other letter is
     dropped. Of the training rows, then, those with N are dropped if `ambiguous` says so, those
     that are not of the most common length (of the longest of these) are dropped, and so are
-    those that stand in the test file too, on either strand. Of what is left the first `max_peaks`
-    are used, as the rows of a file are ranked, the strongest peak first. Test rows are not dropped
-    for N or length. Copies of a training row are kept, all on the same side of the split.
+    those that stand in the test file too, on either strand; with `leaks` "remove" also those that
+    are near duplicates of its rows, and later the shuffles that are one. Of what is left the first
+    `max_peaks` are used, as the rows of a file are ranked, the strongest peak first. Test rows are
+    not dropped for N or length. Copies and near duplicates of a training row are kept, all on the
+    same side of the split.
 
     A set that cannot be trained or tested on is skipped: its three tables hold no row, and
     the statistics tell the reason.
@@ -74,6 +80,10 @@ def split_dataset(
         What becomes of training rows with N.
     negatives_per_positive : int
         Shuffles of each training and validation positive, at least 1.
+    near_duplicate_width : int
+        Bases that near duplicates share, see `dflm.sequences.leaks`.
+    leaks : {"report", "remove"}
+        What becomes of near duplicates of test rows.
     seed : int
         Seed of the split and of the shuffles.
 
@@ -88,6 +98,7 @@ def split_dataset(
         raise InputError(
             f"chipseq.validation_fraction is {validation_fraction}", mend="above 0 and below 1"
         )
+    check_leaks_setting(leaks)
     tf, cell_line = parse_name(dataset)
     found = {
         "dataset": dataset,
@@ -99,6 +110,7 @@ def split_dataset(
         "rows": {"train": 0, "test": 0},
         "dropped": {"ambiguous": 0, "length": 0, "letters": 0, "beyond_max_peaks": 0},
         "shared_with_test": 0,
+        "near_test": {"positives": 0, "negatives": 0},
         "duplicates": 0,
         "unshuffled": 0,
         "test_kept_with_n": 0,
@@ -116,7 +128,8 @@ def split_dataset(
         )
     test = _clean(test, found["dropped"])
     found["test_kept_with_n"] = sum("N" in sequence for _, sequence, _ in test)
-    train = _choose(_clean(train, found["dropped"]), test, ambiguous, max_peaks, found)
+    removal = leaks, [sequence for _, sequence, _ in test], near_duplicate_width
+    train = _choose(_clean(train, found["dropped"]), removal, ambiguous, max_peaks, found)
     reason = train_reason or test_reason
     if not reason and len(train) < min_peaks:
         reason = f"{len(train)} training peaks, fewer than chipseq.min_peaks = {min_peaks}"
@@ -124,11 +137,12 @@ def split_dataset(
         reason = "the test file holds rows of one label only"
     parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
     if not reason:
-        held_out = hold_out(train, validation_fraction, dataset, seed)
+        held_out = hold_out(train, validation_fraction, dataset, seed, near_duplicate_width)
         negatives, found["unshuffled"] = shuffles(train, negatives_per_positive, dataset, seed)
         for row, shuffled in zip(train, negatives, strict=True):
             part = parts["validation" if either_strand(row[1]) in held_out else "train"]
             part += [row, *shuffled]
+        parts = {part: without_leaks(rows, *removal, found) for part, rows in parts.items()}
         parts["test"] = test
     write_parts(parts, reason, found, (out_train, out_validation, out_test), stats)
 
@@ -228,8 +242,40 @@ def leave_out(sequences: Sequence[str], held_out: Iterable[str]) -> tuple[np.nda
     return np.array(kept, dtype=np.int64), len(sequences) - len(kept)
 
 
-def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int) -> set[str]:
-    """Choose the sequences that go to validation, copies and other strands together.
+def check_leaks_setting(leaks: str) -> None:
+    """Raise InputError unless it is one that `without_leaks` knows."""
+    if leaks not in ("report", "remove"):
+        raise InputError(f"chipseq.leaks is {leaks!r}", mend="give 'report' or 'remove'")
+
+
+def without_leaks(
+    rows: list[Row], leaks: str, held_out: Sequence[str], width: int, found: dict
+) -> list[Row]:
+    """Leave out duplicates of sequences held out, if they are to be removed, and count them.
+
+    Parameters
+    ----------
+    rows, held_out, width
+        See `dflm.sequences.leaks.remove_leaks`.
+    leaks : {"report", "remove"}
+        With "report" nothing is left out.
+    found : dict
+        The numbers are added to its ``near_test``.
+    """
+    if leaks == "report" or not rows:
+        return rows
+    kept, removed = remove_leaks(rows, held_out, width)
+    positives = sum(label for *_, label in rows) - sum(label for *_, label in kept)
+    found["near_test"]["positives"] += positives
+    found["near_test"]["negatives"] += sum(removed.values()) - positives
+    return kept
+
+
+def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int, width: int) -> set[str]:
+    """Choose the sequences that go to validation, exact and near duplicates together.
+
+    A family of duplicates that is larger than the whole part wanted is trained on, as long as
+    there is another.
 
     Parameters
     ----------
@@ -240,25 +286,37 @@ def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int) -> s
     dataset : str
         The set's name.
     seed : int
-        The choice depends on it, the name and the sequences alone.
+        The choice depends on it, the name, the width and the sequences alone.
+    width : int
+        Bases that near duplicates share, see `dflm.sequences.leaks.families`.
 
     Returns
     -------
     set of str
         The sequences held out, each as `either_strand` spells it.
     """
-    copies = Counter(either_strand(sequence) for _, sequence, _ in rows)
+    members: dict[int, list[str]] = {}
+    for family, (_, sequence, _) in zip(
+        families([sequence for _, sequence, _ in rows], width).tolist(), rows, strict=True
+    ):
+        members.setdefault(family, []).append(either_strand(sequence))
     # Ranks by a hash, not by a generator: they depend neither on the order of the rows nor on
     # a library's version.
-    ranked = sorted(copies, key=lambda sequence: (hash_of(seed, dataset, sequence), sequence))
+    ranks = {
+        family: min((hash_of(seed, dataset, sequence), sequence) for sequence in copies)
+        for family, copies in members.items()
+    }
     wanted = max(1, round(fraction * len(rows)))
     held_out: set[str] = set()
     taken = 0
-    for sequence in ranked:
+    for family in sorted(ranks, key=ranks.__getitem__):
         if taken >= wanted:
             break
-        held_out.add(sequence)
-        taken += copies[sequence]
+        if len(members[family]) <= wanted:
+            held_out.update(members[family])
+            taken += len(members[family])
+    if not held_out and members:
+        held_out.update(min(members.values(), key=len))
     return held_out
 
 
@@ -328,9 +386,16 @@ def _clean(rows: list[Row], dropped: dict[str, int]) -> list[Row]:
 
 
 def _choose(
-    train: list[Row], test: list[Row], ambiguous: str, max_peaks: int | None, found: dict
+    train: list[Row],
+    removal: tuple[str, list[str], int],
+    ambiguous: str,
+    max_peaks: int | None,
+    found: dict,
 ) -> list[Row]:
-    """Drop the training rows that the row rule excludes; fill in what was found."""
+    """Drop the training rows that the row rule excludes; fill in what was found.
+
+    `removal` is what `without_leaks` asks for: setting, test sequences, width.
+    """
     if ambiguous == "drop":
         kept = [row for row in train if "N" not in row[1]]
         found["dropped"]["ambiguous"] = len(train) - len(kept)
@@ -342,10 +407,8 @@ def _choose(
     kept = [row for row in train if len(row[1]) == width]
     found["width"] = width
     found["dropped"]["length"] = len(train) - len(kept)
-    chosen, found["shared_with_test"] = leave_out(
-        [sequence for _, sequence, _ in kept], [sequence for _, sequence, _ in test]
-    )
-    kept = [kept[i] for i in chosen]
+    chosen, found["shared_with_test"] = leave_out([row[1] for row in kept], removal[1])
+    kept = without_leaks([kept[i] for i in chosen], *removal, found)
     found["dropped"]["beyond_max_peaks"] = len(kept[max_peaks:]) if max_peaks else 0
     kept = kept[:max_peaks]
     found["duplicates"] = len(kept) - len({either_strand(sequence) for _, sequence, _ in kept})

@@ -70,8 +70,7 @@ def word_table(
     InputError
         If the width is out of range.
     """
-    if not 1 <= width <= WIDEST:
-        raise InputError(f"words of {width} bases", mend=f"a width goes from 1 to {WIDEST}")
+    _check_width(width)
     number = len(sequences)
     sizes = np.array([one.size for one in sequences], dtype=np.int64)
     flat, begins = join(sequences)
@@ -112,6 +111,41 @@ def word_table(
         order,
         head_bounds.astype(np.int64),
     )
+
+
+def numbered_words(
+    sequences: Sequence[np.ndarray], width: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Number the words of sequences, equal ones alike.
+
+    Parameters
+    ----------
+    sequences : sequence of numpy.ndarray
+        Each of shape=(length,) uint8, values 0 to 4.
+    width : int
+        Bases in a word, 1 to `WIDEST`.
+
+    Returns
+    -------
+    words, places : numpy.ndarray
+        shape=(words met,) int32 and int64: the number of each word, and of the sequence it stands
+        in, from sequence to sequence.
+    number : int
+        How many unlike words there are.
+    """
+    _check_width(width)
+    flat, begins = join(sequences)
+    high, low, keys, is_word = _words(flat, width)
+    slots = np.full(_power(_ROOM * int(np.count_nonzero(is_word))), -1, dtype=np.int32)
+    word_of, firsts = _fill(high, low, keys, is_word, slots)
+    ends = np.flatnonzero(is_word)
+    places = np.searchsorted(begins, ends, side="right") - 1
+    return word_of[ends], places, firsts.size
+
+
+def _check_width(width: int) -> None:
+    if not 1 <= width <= WIDEST:
+        raise InputError(f"words of {width} bases", mend=f"a width goes from 1 to {WIDEST}")
 
 
 def _power(number: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dflm.calibration import calibrate_strands
 from dflm.errors import InputError
 from dflm.files import sha256_of, write_json
 from dflm.logs import progress
@@ -22,7 +23,7 @@ from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device
 from dflm.training.history import History
 from dflm.training.optim import adamw, clip_gradients, discriminative_rates
-from dflm.training.predict import strand_probabilities
+from dflm.training.predict import strand_probabilities, write_predictions
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class ClassifierArgs(OptimizerArgs):
         Epochs without a better validation AUROC, all groups learning, that end the training.
     reverse_complement : bool
         Read each sequence on a strand drawn anew every epoch.
+    fdr : float >= 0, < 1
+        See `dflm.calibration.operating_points`; decides one threshold and nothing of the training.
     """
 
     dropout: dict
@@ -81,6 +84,7 @@ class ClassifierArgs(OptimizerArgs):
     lr_range: float
     patience: int | None
     reverse_complement: bool
+    fdr: float
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -240,6 +244,7 @@ def train_classifier(
     weights: Path,
     card: Path,
     history: Path,
+    predictions: Path,
     seconds: Path,
     checkpoint: Path,
     args: dict,
@@ -258,11 +263,13 @@ def train_classifier(
         The language model, as a rule fine-tuned on the set's group; None starts from random
         weights.
     train, validation : Path
-        Split files of the set. Validation chooses the epoch whose weights are kept.
-    weights, card, history, seconds : Path
-        Files to write. `seconds`, which differs between two runs, tells where the time went, see
-        `dflm.phases.Phases`; of a resumed run it is that of all its processes, each up to its
-        last checkpoint.
+        Split files of the set. Validation chooses the epoch whose weights are kept, and these
+        are calibrated on it.
+    weights, card, history, predictions, seconds : Path
+        Files to write. `predictions` are those of the validation sequences, see
+        `dflm.training.predict.write_predictions`. `seconds`, which differs between two runs,
+        tells where the time went, see `dflm.phases.Phases`; of a resumed run it is that of all
+        its processes, each up to its last checkpoint.
     checkpoint : Path
         Where the state is kept while the training runs.
     args : dict
@@ -297,7 +304,7 @@ def train_classifier(
     parts = []
     for path in (train, validation):
         with phases("reading"):
-            _, sequences, labels = read_split(path)
+            names, sequences, labels = read_split(path)
         if len(set(np.asarray(labels).tolist())) < 2:
             raise InputError(f"{path}: holds one label only; {dataset} cannot be trained")
         with phases("batches"):
@@ -317,6 +324,11 @@ def train_classifier(
         if (state := saved.load()) is not None:
             run.load_state_dict(state)
     run.run(saved)
+    with phases("validation"):
+        forward, reverse = strand_probabilities(
+            run.model, parts[1], 2 * run_args.batch_size, run_args.precision
+        )
+    calibration = calibrate_strands(labels, forward, reverse, fdr=run_args.fdr)
     metrics = {
         "validation_auroc": run.best["auroc"],
         "validation_loss": run.best["loss"],
@@ -328,6 +340,10 @@ def train_classifier(
     }
     with phases("writing"):
         training = {"stage": "classify", **provenance}
-        save_model(run.model, weights, card, training=training, metrics=metrics)
+        save_model(
+            run.model, weights, card, training=training, metrics=metrics, calibration=calibration
+        )
+        temperature = calibration["both_strands"]["temperature"]
+        write_predictions(predictions, names, labels, forward, reverse, True, temperature)
     write_json(seconds, phases.as_dict())
     saved.remove()

@@ -1,14 +1,16 @@
 """Predictions of a classifier: the probability that a sequence is bound."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from dflm.calibration import calibration_in, scaled
 from dflm.errors import InputError
 from dflm.files import atomic_path, write_json
 from dflm.model.classifier import PoolingClassifier
-from dflm.model.files import load_classifier
+from dflm.model.files import CLASSIFIER, load_classifier, read_card
 from dflm.phases import Phases
 from dflm.sequences.splits import read_split
 from dflm.training.batches import SequenceBatches
@@ -50,6 +52,39 @@ def strand_probabilities(
     return result[0], result[1]
 
 
+def write_predictions(
+    path: Path,
+    names: Sequence[str],
+    labels: Sequence[int],
+    forward: np.ndarray,
+    reverse: np.ndarray,
+    both_strands: bool,
+    temperature: float,
+) -> None:
+    """Write the table of predictions.
+
+    Parameters
+    ----------
+    path : Path
+        TSV to write: name, label, probability, probability_calibrated, probability_forward,
+        probability_reverse.
+    names, labels : sequence of length N
+    forward, reverse : array of shape (N,)
+        See `strand_probabilities`.
+    both_strands : bool
+        `probability` is the mean of both strands, else that of the strand as given.
+    temperature : float
+        Of `probability_calibrated`, see `dflm.calibration.scaled`.
+    """
+    probability = (forward + reverse) / 2 if both_strands else forward
+    columns = (probability, scaled(probability, temperature), forward, reverse)
+    header = ("", "_calibrated", "_forward", "_reverse")
+    with atomic_path(path) as partial, Path(partial).open("w", encoding="utf-8") as file:
+        file.write("\t".join(["name", "label", *(f"probability{end}" for end in header)]) + "\n")
+        for name, label, *values in zip(names, labels, *columns, strict=True):
+            file.write(f"{name}\t{label}\t" + "\t".join(f"{value:.9g}" for value in values) + "\n")
+
+
 def predict(
     *,
     weights: Path,
@@ -73,7 +108,7 @@ def predict(
     sequences : Path
         A split file: name, sequence, label.
     predictions : Path
-        TSV to write: name, label, probability, probability_forward, probability_reverse.
+        TSV to write, see `write_predictions`.
     seconds : Path
         JSON to write: where the time went, see `dflm.phases.Phases`.
     batch_size : int >= 1
@@ -86,12 +121,13 @@ def predict(
     Raises
     ------
     InputError
-        If a file is wrong or holds no sequence.
+        If a file is wrong or holds no sequence, or the classifier was not calibrated.
     """
     phases = Phases()
     with phases("loading"):
         device = pick_device(gpu, threads, gpu_share)
         model = load_classifier(weights, card).to(device)
+        calibration = calibration_in(read_card(card, CLASSIFIER), both_strands, card)
     with phases("reading"):
         names, bases, labels = read_split(sequences)
     if not names:
@@ -101,13 +137,7 @@ def predict(
         batches = SequenceBatches(bases, labels, architecture.k, architecture.stride, device)
     with phases("predicting"):
         forward, reverse = strand_probabilities(model, batches, batch_size, precision)
-    probability = (forward + reverse) / 2 if both_strands else forward
-    with (
-        phases("writing"),
-        atomic_path(predictions) as partial,
-        Path(partial).open("w", encoding="utf-8") as file,
-    ):
-        file.write("name\tlabel\tprobability\tprobability_forward\tprobability_reverse\n")
-        for name, label, *values in zip(names, labels, probability, forward, reverse, strict=True):
-            file.write(f"{name}\t{label}\t" + "\t".join(f"{value:.9g}" for value in values) + "\n")
+    temperature = calibration["temperature"]
+    with phases("writing"):
+        write_predictions(predictions, names, labels, forward, reverse, both_strands, temperature)
     write_json(seconds, phases.as_dict())

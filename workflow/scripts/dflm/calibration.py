@@ -15,6 +15,9 @@ from dflm.scores import counts_at_thresholds
 TEMPERATURES = (0.05, 20.0)
 """Bounds of a temperature: sequences told apart perfectly have none that is best, and neither
 have scores that are worse than guessing."""
+BINS = 10
+"""Bins of equal width in which probabilities are compared with what occurs."""
+STRANDS = ("both_strands", "one_strand")
 _NEAREST = 2.0**-24  # to 0 or 1; single precision cannot say 1 - p of any less
 _HALVINGS = 60
 
@@ -159,8 +162,8 @@ def operating_points(
 ) -> dict[str, dict]:
     """Choose thresholds, at or above which a sequence is called positive.
 
-    A threshold stands half-way between two neighbouring probabilities, so that a difference in
-    their last digits changes no call. It is 0 where all sequences are called.
+    A chosen threshold stands half-way between two neighbouring probabilities, so that a
+    difference in their last digits changes no call. It is 0 where all sequences are called.
 
     Parameters
     ----------
@@ -175,11 +178,10 @@ def operating_points(
     Returns
     -------
     dict of str to dict
-        ``fdr``, the threshold of the highest recall within `fdr`, and ``mcc``, that of the
-        highest Matthews correlation; the higher threshold of equal ones. Each with
-        ``threshold``, and what it gives on these sequences: ``called``, ``precision``,
-        ``recall``, ``fpr``, ``mcc``. Where no threshold keeps `fdr`, none is called, and
-        threshold and precision are None.
+        ``fdr``, the threshold of the highest recall within `fdr`; ``max_mcc``, that of the
+        highest Matthews correlation; the higher threshold of equal ones; and ``half``, 0.5.
+        Each with ``threshold`` and what it gives on these sequences, see `at_threshold`. Where
+        no threshold keeps `fdr`, none is called, and the threshold is None.
 
     Raises
     ------
@@ -201,28 +203,56 @@ def operating_points(
     spread = np.sqrt(called * rest * positives * negatives)
     mcc = (tp * (negatives - fp) - fp * (positives - tp)) / np.where(spread > 0, spread, 1)
 
-    def point(place: int) -> dict:
-        return {
-            "threshold": float(thresholds[place]),
-            "called": int(called[place]),
-            "precision": float(tp[place] / called[place]),
-            "recall": float(tp[place] / positives),
-            "fpr": float(fp[place] / negatives),
-            "mcc": float(mcc[place]),
-        }
-
-    none = {"threshold": None, "called": 0, "precision": None, "recall": 0.0, "fpr": 0.0}
-    within = fp / called <= fdr
+    within = np.flatnonzero(fp / called <= fdr)
+    best = {
+        # Recall grows from threshold to threshold, but not with each: the first of the best.
+        "fdr": within[np.argmax(tp[within])] if within.size else None,
+        "max_mcc": np.argmax(np.round(mcc, 12)),
+    }
+    chosen = {
+        name: None if place is None else float(thresholds[place]) for name, place in best.items()
+    }
     return {
-        "fdr": point(int(np.argmax(np.where(within, tp, -1))))
-        if within.any()
-        else none | {"mcc": 0.0},
-        "mcc": point(int(np.argmax(np.round(mcc, 12)))),
+        name: {"threshold": threshold, **at_threshold(labels, probabilities, threshold)}
+        for name, threshold in {**chosen, "half": 0.5}.items()
+    }
+
+
+def at_threshold(
+    labels: Sequence[int], probabilities: Sequence[float], threshold: float | None
+) -> dict[str, float | None]:
+    """Tell what comes of calling the sequences at or above a threshold.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+        0 or 1; both must occur.
+    probabilities : sequence of float, shape=(n,)
+    threshold : float or None
+        None calls none.
+
+    Returns
+    -------
+    dict
+        ``called``, their number; ``precision`` and the false discovery rate ``fdr``, its
+        complement, both None where none is called; ``recall``, ``fpr`` and ``mcc``.
+    """
+    labels = np.asarray(labels)
+    called = np.asarray(probabilities) >= (np.inf if threshold is None else threshold)
+    tn, fp, fn, tp = np.bincount(2 * labels + called, minlength=4).tolist()
+    marginals = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return {
+        "called": tp + fp,
+        "precision": tp / (tp + fp) if tp + fp else None,
+        "fdr": fp / (tp + fp) if tp + fp else None,
+        "recall": tp / (tp + fn),
+        "fpr": fp / (tn + fp),
+        "mcc": (tp * tn - fp * fn) / marginals**0.5 if marginals else 0.0,
     }
 
 
 def calibrate(
-    labels: Sequence[int], probabilities: Sequence[float], *, fdr: float, bins: int
+    labels: Sequence[int], probabilities: Sequence[float], *, fdr: float, bins: int = BINS
 ) -> dict:
     """Learn temperature and thresholds, and tell what they are worth on the same sequences.
 
@@ -283,6 +313,57 @@ def calibration_metrics(
         "brier": float(np.mean((p - labels) ** 2)),
         "ece": expected_calibration_error(labels, p, bins),
     }
+
+
+def calibrate_strands(
+    labels: Sequence[int], forward: Sequence[float], reverse: Sequence[float], *, fdr: float
+) -> dict[str, dict]:
+    """Calibrate both ways in which a classifier may be used.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+    forward, reverse : sequence of float, shape=(n,)
+        Probabilities of the sequences as given, and of their other strands.
+    fdr : float
+        See `calibrate`.
+
+    Returns
+    -------
+    dict of str to dict
+        What `calibrate` returns, for the mean of both probabilities, ``both_strands``, and for
+        the first alone, ``one_strand``.
+    """
+    both = (np.asarray(forward, dtype=float) + np.asarray(reverse, dtype=float)) / 2
+    return {
+        name: calibrate(labels, p, fdr=fdr)
+        for name, p in zip(STRANDS, (both, forward), strict=True)
+    }
+
+
+def calibration_in(card: dict, both_strands: bool, where: object) -> dict:
+    """Return what a classifier's card says of its calibration.
+
+    Parameters
+    ----------
+    card : dict
+        The content of model.json.
+    both_strands : bool
+        Whether its probabilities are averaged over both strands.
+    where : path-like
+        The card's place, for the message.
+
+    Raises
+    ------
+    InputError
+        If it says nothing.
+    """
+    found = card.get("calibration")
+    if not found:
+        raise InputError(
+            "the card tells no calibration", where, "train the classifier anew (train_classifier)"
+        )
+    return found[STRANDS[0] if both_strands else STRANDS[1]]
 
 
 def _check(labels, probabilities) -> tuple[np.ndarray, np.ndarray]:
