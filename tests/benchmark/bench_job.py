@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ("training", "validation", "predicting")  # what a longer training or more data lengthens
 LIMIT = 8.0  # seconds of a set that may go elsewhere
-CHAIN = ("split", "count_in_corpus", "finetune_lm", "train_classifier", "predict", "evaluate")
+CHAIN = ("split", "check_leaks", "finetune_lm", "train_classifier", "predict", "evaluate")
 RULES = ("split_chipseq", *CHAIN[1:])
 
 

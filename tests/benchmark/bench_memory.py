@@ -66,9 +66,9 @@ def rows(full: bool, gpus: int) -> list[tuple[str, Callable, Callable]]:
         )
         found.append(
             (
-                f"count_in_corpus, contig of {bases:,}",
-                lambda f, b=bases: stages.looking_up(f, b, 1000),
-                lambda f, b=bases: resources.looking_up(b, 1000, 101),
+                f"check_leaks, contig of {bases:,}",
+                lambda f, b=bases: stages.checking(f, b, 1000),
+                lambda f, b=bases: resources.checking(b, 3000, 101),
             )
         )
     for peaks in (2000, 20_000):

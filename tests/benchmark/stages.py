@@ -145,7 +145,8 @@ def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dic
         made = PoolingClassifier(args.architecture, args.dropouts, head["hidden"], head["dropout"])
     files = {"weights": folder / "model.safetensors", "card": folder / "model.json"}
     folder.mkdir(parents=True, exist_ok=True)
-    save_model(made, *files.values(), training={}, metrics={})
+    half = {"both_strands": {"temperature": 1.0}}
+    save_model(made, *files.values(), training={}, metrics={}, calibration=half)
     return files
 
 
@@ -319,15 +320,20 @@ def sharding(folder: Path, bases: int, contigs: int = 4) -> dict:
     )
 
 
-def looking_up(folder: Path, longest: int, sequences: int, width: int = 101) -> dict:
-    """Measure the search of a table's sequences in a genome with a contig of that length."""
+def checking(folder: Path, longest: int, sequences: int, width: int = 101) -> dict:
+    """Measure a leak check of three tables of that many rows, and a genome with such a contig."""
+    tables = [
+        write_split(folder / f"{part}.tsv.gz", sequences, width, seed)
+        for seed, part in enumerate(("train", "validation", "test"))
+    ]
     return measured(
-        "dflm.sequences.overlap",
-        "count_in_corpus",
-        *reversed(make_genome(folder / "genome", longest, 1000).values()),
-        write_split(folder / "test.tsv.gz", sequences, width),
-        folder / "corpus.json",
+        "dflm.sequences.leak_report",
+        "check_leaks",
+        *tables,
+        folder / "leaks.json",
         dataset="d",
+        width=settings()["chipseq"]["near_duplicate_width"],
+        **make_genome(folder / "genome", longest, 1000),
     )
 
 
@@ -347,6 +353,8 @@ def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
         "stats": {"status": "ok", **dict.fromkeys(parts, 1)},
         "lm": {"seconds": {}},
     }
+    found = {kind: {"positives": 0, "negatives": 0} for kind in ("exact", "near")}
+    write_json(folder / "leaks.json", {"test": found, "corpus": None})
     for name, content in contents.items():
         write_json(folder / f"{name}.json", content)
     return measured(
@@ -355,13 +363,12 @@ def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
         predictions,
         *(folder / f"{name}.json" for name in contents),
         *tables,
-        None,
+        folder / "leaks.json",
         {},
         folder / "metrics.json",
-        folder / "roc.svg",
-        folder / "pr.svg",
+        *(folder / f"{name}.svg" for name in ("roc", "pr", "reliability", "scores")),
         dataset="d",
-        args={"floor_tolerance": 0.5},
+        args={"floor_tolerance": 0.5, "both_strands": True, "corpus": False},
         seed=1,
         method="full",
     )

@@ -110,9 +110,9 @@ def test_sharding(tmp_path, bases):
 
 
 @pytest.mark.parametrize(("longest", "sequences"), [(10**6, 1000), (10**8, 2000)])
-def test_looking_up(tmp_path, longest, sequences):
-    found = stages.looking_up(tmp_path, longest, sequences)
-    holds(found, resources.looking_up(longest, sequences, 101))
+def test_checking(tmp_path, longest, sequences):
+    found = stages.checking(tmp_path, longest, sequences)
+    holds(found, resources.checking(longest, 3 * sequences, 101))
 
 
 @pytest.mark.parametrize(("train", "test"), [(2000, 1000), (10_000, 4000)])

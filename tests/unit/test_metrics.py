@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from dflm.calibration import calibration_metrics, scaled
 from dflm.errors import InputError
 from dflm.evaluation.metrics import (
     classification_metrics,
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+PICTURES = ("roc_out", "pr_out", "reliability_out", "scores_out")
+LABELS = ("positives", "negatives")
 SCORES = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=2, max_size=60).filter(
     lambda pairs: {label for label, _ in pairs} == {0, 1}
 )
@@ -103,11 +106,13 @@ def files(tmp_path):
             "lm_metrics": "lm.json",
             "train": "train.tsv.gz",
             "test": "test.tsv.gz",
-            "corpus": "corpus.json",
+            "leaks": "leaks.json",
             "train_seconds": "train.json",
             "metrics_out": "out/metrics.json",
             "roc_out": "out/roc.svg",
             "pr_out": "out/pr.svg",
+            "reliability_out": "out/reliability.svg",
+            "scores_out": "out/scores.svg",
         }.items()
     }
     write_split(paths["train"], rng.integers(0, 4, size=(80, 60)).astype(np.uint8))
@@ -115,15 +120,37 @@ def files(tmp_path):
     write_predictions(paths["predictions"], rows, rng)
     training = {"format": "dflm-classifier", "training": {"stage": "classify"}}
     chosen = {"best_stage": 4, "best_epoch": 2, "validation_auroc": 0.9, "stages_run": 5}
-    paths["card"].write_text(json.dumps(training | {"metrics": chosen}))
+    half = {"threshold": 0.5, "calibrated": 0.5}
+    fitted = {
+        "temperature": 2.0,
+        "thresholds": {
+            "half": half,
+            "max_mcc": {"threshold": 0.4, "calibrated": 0.45},
+            "fdr": {"threshold": None, "calibrated": None, "limit": 0.1},
+        },
+    }
+    fitted = {"both_strands": fitted, "one_strand": fitted | {"temperature": 4.0}}
+    card = training | {"metrics": chosen, "calibration": fitted}
+    paths["card"].write_text(json.dumps(card))
     counts = {f"{part}_{kind}": 80 if part == "train" else 40
               for part in ("train", "test") for kind in ("positives", "negatives")}  # fmt: skip
     paths["stats"].write_text(json.dumps({"status": "ok", "reason": None} | counts))
     bits = {"before": {"bits_per_base": 1.93}, "after": {"bits_per_base": 1.9}}
     paths["lm_metrics"].write_text(json.dumps(bits | {"seconds": {"wall": {"total": 9.0}}}))
     paths["train_seconds"].write_text(json.dumps({"wall": {"total": 5.0}}))
-    seen = {"train": {"positives": 31, "negatives": 0}, "validation": {"positives": 9}}
-    paths["corpus"].write_text(json.dumps(seen))
+    leaks = {
+        "test": {
+            "exact": {"positives": 0, "negatives": 1},
+            "near": {"positives": 2, "negatives": 5},
+        },
+        "corpus": {
+            "train": {
+                "exact": {"positives": 31, "negatives": 0},
+                "near": {"positives": 4, "negatives": 3},
+            }
+        },
+    }
+    paths["leaks"].write_text(json.dumps(leaks))
     return paths
 
 
@@ -135,8 +162,11 @@ def write_predictions(path, rows, rng):
     path.write_text("\n".join(lines) + "\n")
 
 
+ARGS = {"floor_tolerance": 0.03, "both_strands": True, "corpus": True}
+
+
 def run(files, **others):
-    options = {"dataset": "TF_Cell_(x-1)_Lab", "args": {"floor_tolerance": 0.03}, "seed": 1}
+    options = {"dataset": "TF_Cell_(x-1)_Lab", "args": ARGS, "seed": 1}
     options["method"] = "full"
     paths = {**files, "seconds": {"train_classifier": files["train_seconds"]}}
     del paths["train_seconds"]
@@ -154,6 +184,8 @@ def test_the_record_of_a_set_has_every_field(files):
     assert record["best_stage"] == 4
     assert record["train_positives"] == 80
     assert (record["test_positives_in_corpus"], record["test_negatives_in_corpus"]) == (31, 0)
+    assert (record["test_positives_near_corpus"], record["test_negatives_near_corpus"]) == (4, 3)
+    assert (record["test_in_train"], record["test_near_train"]) == (1, 7)
     assert record["dataset"] == "TF_Cell_(x-1)_Lab"
     seconds = record["seconds"]
     assert seconds["finetune_lm"] == {"wall": {"total": 9.0}}
@@ -161,14 +193,48 @@ def test_the_record_of_a_set_has_every_field(files):
     for clock in ("wall", "cpu"):
         told = seconds["evaluate"][clock]
         assert {"start", "reading", "floor", "plots", "total"} == set(told)
-    for name in ("roc_out", "pr_out"):
+    for name in PICTURES:
         assert files[name].read_text().rstrip().endswith("</svg>")
 
 
 def test_what_a_given_language_model_has_read_is_not_known(files):
-    known, unknown = run(files), run(files | {"corpus": None})
-    new = dict.fromkeys(("test_positives_in_corpus", "test_negatives_in_corpus"))
-    assert without_times(unknown) == without_times(known | new)
+    known, unknown = run(files), run(files, args=ARGS | {"corpus": False})
+    kinds = [f"test_{label}_{where}_corpus" for label in LABELS for where in ("in", "near")]
+    assert without_times(unknown) == without_times(known | dict.fromkeys(kinds))
+
+
+def test_the_calibration_of_the_card_is_measured_on_the_test_file(files):
+    record = run(files)
+    _, labels, p = read_predictions(files["predictions"])
+    found = record["calibration"]
+    assert found["temperature"] == 2.0
+    assert found["before"] == calibration_metrics(labels, p)
+    assert found["after"] == calibration_metrics(labels, scaled(p, 2.0))
+    assert record["ece"] == found["after"]["ece"]
+    assert found["thresholds"]["half"]["mcc"] == pytest.approx(record["mcc"])
+    called = p >= 0.4
+    chosen = found["thresholds"]["max_mcc"]
+    assert (chosen["threshold"], chosen["calibrated"]) == (0.4, 0.45)
+    assert chosen["precision"] == reference.precision_score(labels, called)
+    assert chosen["recall"] == reference.recall_score(labels, called)
+    assert chosen["mcc"] == pytest.approx(reference.matthews_corrcoef(labels, called))
+    none = found["thresholds"]["fdr"]
+    assert (none["called"], none["precision"], none["recall"]) == (0, None, 0)
+    assert none["limit"] == 0.1
+    one = run(files, args=ARGS | {"both_strands": False})
+    assert one["calibration"]["temperature"] == 4.0
+    assert one["auroc"] == record["auroc"]
+
+
+def test_a_method_without_a_calibration_is_measured_as_it_is(files):
+    card = json.loads(files["card"].read_text())
+    del card["calibration"]
+    files["card"].write_text(json.dumps(card))
+    found = run(files)["calibration"]
+    assert found["temperature"] is found["after"] is None
+    assert found["before"]["brier"] > 0
+    assert found["thresholds"] == {}
+    assert files["reliability_out"].exists()
 
 
 def without_times(record):
@@ -176,11 +242,10 @@ def without_times(record):
 
 
 def test_same_input_same_bytes(files):
-    pictures = ("roc_out", "pr_out")
     record = run(files)
-    first = [files[name].read_bytes() for name in pictures]
+    first = [files[name].read_bytes() for name in PICTURES]
     assert without_times(run(files)) == without_times(record)
-    assert [files[name].read_bytes() for name in pictures] == first
+    assert [files[name].read_bytes() for name in PICTURES] == first
 
 
 def test_leaking_negatives_stop_it_and_leave_no_record(files):
@@ -233,7 +298,7 @@ def test_damaged_predictions_name_the_file(files, old, new, message):
 
 def test_a_skipped_set_says_why(files):
     files["stats"].write_text(json.dumps({"status": "skipped", "reason": "only 12 peaks"}))
-    missing = dict.fromkeys(("predictions", "card", "lm_metrics", "train", "test", "corpus"))
+    missing = dict.fromkeys(("predictions", "card", "lm_metrics", "train", "test", "leaks"))
     with pytest.raises(InputError, match="skipped: only 12 peaks"):
         run(files | missing)
 
@@ -250,7 +315,9 @@ def test_names_with_quotation_marks_are_read_as_they_stand(tmp_path):
 
 def test_a_method_without_model_or_language_model_has_the_same_record(files):
     whole = run(files)
-    record = run(files | {"card": None, "lm_metrics": None, "corpus": None}, method="floor")
+    record = run(
+        files | {"card": None, "lm_metrics": None}, method="floor", args=ARGS | {"corpus": False}
+    )
     assert record.keys() == whole.keys()
     assert record["method"] == "floor"
     for name in ("lm_bits_per_base_before", "validation_auroc", "test_positives_in_corpus"):
@@ -267,4 +334,4 @@ def test_without_a_tolerance_leaking_negatives_are_shown_and_stop_nothing(files)
         codes = rng.integers(0, 4, size=(number, 60)).astype(np.uint8)
         rows = write_split(files[part], codes, leak=True)
     write_predictions(files["predictions"], rows, rng)
-    assert run(files, args={"floor_tolerance": None})["floor_auroc"] == 1.0
+    assert run(files, args=ARGS | {"floor_tolerance": None})["floor_auroc"] == 1.0

@@ -58,14 +58,15 @@ def finished(snakemake):
         files += [
             f"results/chipseq/{name}/{part}.tsv.gz" for part in ("train", "validation", "test")
         ]
-        files.append(f"results/chipseq/{name}/corpus.json")
+        files.append(f"results/chipseq/{name}/leaks.json")
         for folder in ("results/classify", *folders):
-            ends = ("predictions.tsv", "roc.svg", "pr.svg", "model.npz", "model.txt")
+            ends = ("predictions.tsv", "validation_predictions.tsv", "model.npz", "model.txt")
+            ends += ("roc.svg", "pr.svg", "reliability.svg", "scores.svg")
             files += [f"{folder}/{name}/{end}" for end in ends]
             jobs = ("train_classifier", "predict", *(f"run_{kind}" for kind in BASELINES))
             files += [f"{folder}/{name}/seconds/{job}.json" for job in jobs]
         files += [
-            f"results/chipseq/{name}/seconds/{rule}.json" for rule in ("split", "count_in_corpus")
+            f"results/chipseq/{name}/seconds/{rule}.json" for rule in ("split", "check_leaks")
         ]
     files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
     files += [f"results/summary/comparison.{end}" for end in ("tsv", "html", "svg")]

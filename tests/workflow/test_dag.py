@@ -20,7 +20,7 @@ def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
     jobs, output = snakemake.plan()
     for rule in ("get_chipseq", "split_chipseq", "finetune_lm", "train_classifier", "predict"):
         assert jobs[rule] == len(NAMES)
-    assert jobs["count_in_corpus"] == jobs["evaluate"] == len(NAMES)
+    assert jobs["check_leaks"] == jobs["evaluate"] == len(NAMES)
     assert jobs["pretrain_lm"] == jobs["shard_genome"] == jobs["summarise"] == 1
     assert jobs["plot_learning_curve"] == 1 + 2 * len(NAMES)
     assert not {"simulate_demo", "get_chipseq_archive", "index_chipseq"} & set(jobs)
@@ -60,7 +60,8 @@ def test_a_given_language_model_asks_for_no_genome(snakemake):
     (folder / "model.json").write_text(json.dumps(card))
     jobs, _ = snakemake.plan("--config", "language_model={pretrained: lm}")
     assert jobs["finetune_lm"] == jobs["evaluate"] == len(NAMES)
-    assert not {"get_genome", "shard_genome", "pretrain_lm", "count_in_corpus"} & set(jobs)
+    assert jobs["check_leaks"] == len(NAMES)  # between training and test
+    assert not {"get_genome", "shard_genome", "pretrain_lm"} & set(jobs)
 
 
 def test_select_narrows_the_fan_out(snakemake):
@@ -121,21 +122,21 @@ BASELINES = ("run_floor", "run_gkm", "run_lsgkm", "run_cnn")
 # What takes the output of what.
 FEEDS = {
     "get_genome": {"shard_genome"},
-    "shard_genome": {"pretrain_lm", "count_in_corpus"},
+    "shard_genome": {"pretrain_lm", "check_leaks"},
     "pretrain_lm": {"finetune_lm", "plot_learning_curve"},
     "get_chipseq": {"split_chipseq"},
     "split_chipseq": {
         "finetune_lm",
         "train_classifier",
         "predict",
-        "count_in_corpus",
+        "check_leaks",
         "evaluate",
         "summarise",
         "compare_methods",
         *BASELINES,
     },
     **{rule: {"evaluate"} for rule in BASELINES},
-    "count_in_corpus": {"evaluate"},
+    "check_leaks": {"evaluate"},
     "finetune_lm": {"train_classifier", "evaluate", "plot_learning_curve"},
     "train_classifier": {"predict", "evaluate", "plot_learning_curve"},
     "predict": {"evaluate"},

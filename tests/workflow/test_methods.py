@@ -13,7 +13,7 @@ def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
         "seeds=2",
     )
     sets, models = len(NAMES), ("full", "random", "pretrained", "one_strand", "k4", "wide", "long")
-    assert jobs["get_chipseq"] == jobs["split_chipseq"] == jobs["count_in_corpus"] == sets
+    assert jobs["get_chipseq"] == jobs["split_chipseq"] == jobs["check_leaks"] == sets
     assert jobs["pretrain_lm"] == 2  # k = 3 and k = 4, whatever the seed
     assert jobs["finetune_lm"] == sets * 2 * len({"full", "one_strand", "k4", "long"})
     # `both` differs from `long` in the prediction alone.
@@ -42,6 +42,9 @@ def test_a_method_that_starts_at_random_needs_no_language_model(snakemake):
     assert jobs == {
         "get_chipseq": 1,
         "split_chipseq": 1,
+        "get_genome": 1,
+        "shard_genome": 1,
+        "check_leaks": 1,
         "train_classifier": 1,
         "predict": 1,
         "run_cnn": 1,
@@ -49,7 +52,7 @@ def test_a_method_that_starts_at_random_needs_no_language_model(snakemake):
     }
     # Nor does the configuration itself, where it does.
     jobs, _ = snakemake.plan("--config", "classifier={start: random}")
-    assert not {"get_genome", "pretrain_lm", "finetune_lm", "count_in_corpus"} & set(jobs)
+    assert not {"get_genome", "pretrain_lm", "finetune_lm"} & set(jobs)
     assert jobs["plot_learning_curve"] == jobs["evaluate"] == len(NAMES)
 
 

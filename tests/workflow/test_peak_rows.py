@@ -51,7 +51,7 @@ def test_peaks_are_planned_through_to_the_table(snakemake, peaks):
     assert jobs["split_peaks"] == jobs["get_peaks"] == 2
     assert jobs["split_chipseq"] == jobs["get_chipseq"] == jobs["get_negatives"] == 1
     assert jobs["get_genome"] == jobs["shard_genome"] == jobs["summarise"] == 1
-    for rule in ("finetune_lm", "train_classifier", "predict", "count_in_corpus", "evaluate"):
+    for rule in ("finetune_lm", "train_classifier", "predict", "check_leaks", "evaluate"):
         assert jobs[rule] == 3
     assert f"results/classify/{OWN}/metrics.json" in output
     # A name that begins like a set of peaks is no such set.

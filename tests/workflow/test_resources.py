@@ -59,7 +59,7 @@ def test_amounts_wait_for_the_files_that_tell_sizes(snakemake):
     assert after["train_classifier"] == mb(resources.classifying(MODEL, 400, *one))
     assert after["predict"] == mb(resources.predicting(MODEL, 1000, *one))
     assert after["evaluate"] == mb(resources.evaluating(*one))
-    assert after["count_in_corpus"] == mb(resources.looking_up(GENOME["train"], *one))
+    assert after["check_leaks"] == mb(resources.checking(GENOME["train"], *one))
     by_group = amounts(snakemake("--dry-run", "--config", "finetune={group_by: family}"))
     of_two = resources.finetuning(MODEL, 800, 2 * ROWS, WIDTH)
     assert by_group["finetune_lm"] == mb(of_two) | mb(resources.finetuning(MODEL, 800, *one))

@@ -198,24 +198,26 @@ checkpoint split_peaks:
         "../scripts/split_peaks.py"
 
 
-rule count_in_corpus:
+rule check_leaks:
     input:
-        lib=library("count_in_corpus.py"),
-        index="results/genome/index.json",
-        contigs="results/genome/contigs",
+        unpack(corpus_of_any),
+        lib=library("check_leaks.py"),
+        train="results/chipseq/{dataset}/train.tsv.gz",
+        validation="results/chipseq/{dataset}/validation.tsv.gz",
         test="results/chipseq/{dataset}/test.tsv.gz",
     output:
-        counts="results/chipseq/{dataset}/corpus.json",
-        seconds="results/chipseq/{dataset}/seconds/count_in_corpus.json",
+        leaks="results/chipseq/{dataset}/leaks.json",
+        seconds="results/chipseq/{dataset}/seconds/check_leaks.json",
     log:
-        "logs/count_in_corpus/{dataset}.log",
+        "logs/check_leaks/{dataset}.log",
     conda:
         "../envs/genomics.yaml"
     threads: 1
     resources:
-        mem_mb=memory(looking_up_needs),
+        mem_mb=memory(checking_needs),
         runtime=30,
     params:
         dataset="{dataset}",
+        width=config["chipseq"]["near_duplicate_width"],
     script:
-        "../scripts/count_in_corpus.py"
+        "../scripts/check_leaks.py"

@@ -1,6 +1,10 @@
 """A classifier for each set: trained, applied to the official test file; each method judged."""
 
 
+localrules:
+    write_set_page,
+
+
 rule train_classifier:
     input:
         unpack(encoder_of),
@@ -11,6 +15,7 @@ rule train_classifier:
         weights="results/{at}classify/{dataset}/model.safetensors",
         card="results/{at}classify/{dataset}/model.json",
         history="results/{at}classify/{dataset}/metrics.jsonl",
+        predictions="results/{at}classify/{dataset}/validation_predictions.tsv",
         seconds="results/{at}classify/{dataset}/seconds/train_classifier.json",
     log:
         "logs/{at}train_classifier/{dataset}.log",
@@ -82,6 +87,18 @@ rule evaluate:
             caption="../report/pr.rst",
             labels=labels_of("precision-recall curve"),
         ),
+        reliability=report(
+            "results/{at}classify/{dataset}/reliability.svg",
+            category="Classifiers",
+            caption="../report/reliability.rst",
+            labels=labels_of("reliability diagram"),
+        ),
+        scores=report(
+            "results/{at}classify/{dataset}/scores.svg",
+            category="Classifiers",
+            caption="../report/scores.rst",
+            labels=labels_of("score histogram"),
+        ),
     log:
         "logs/{at}evaluate/{dataset}.log",
     conda:
@@ -91,12 +108,45 @@ rule evaluate:
         mem_mb=memory(evaluating_needs),
         runtime=20,
     params:
-        args=floor_check,
+        args=evaluation_args,
         dataset="{dataset}",
         method=lambda wildcards: method_of(wildcards).name,
         seed=training_seed,
     script:
         "../scripts/evaluate_predictions.py"
+
+
+rule write_set_page:
+    input:
+        lib=library("write_set_page.py"),
+        metrics="results/classify/{dataset}/metrics.json",
+        card="results/classify/{dataset}/model.json",
+        stats="results/chipseq/{dataset}/stats.json",
+        leaks="results/chipseq/{dataset}/leaks.json",
+        roc="results/classify/{dataset}/roc.svg",
+        pr="results/classify/{dataset}/pr.svg",
+        reliability="results/classify/{dataset}/reliability.svg",
+        scores="results/classify/{dataset}/scores.svg",
+        learning_curve="results/classify/{dataset}/learning_curve.svg",
+    output:
+        page=report(
+            "results/classify/{dataset}/report.html",
+            category="Sets",
+            caption="../report/set.rst",
+            labels={"set": "{dataset}"},
+        ),
+    log:
+        "logs/write_set_page/{dataset}.log",
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=10,
+    params:
+        both_strands=config["predict"]["both_strands"],
+    script:
+        "../scripts/write_set_page.py"
 
 
 rule plot_learning_curve:

@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 
+from snakemake import __version__ as SNAKEMAKE
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
 
@@ -179,10 +180,17 @@ def random_architecture(wildcards):
     return {key: chosen["language_model"][key] for key in sizes} | chosen["kmers"]
 
 
-def floor_check(wildcards):
-    """Return how far off 0.5 the floor may be; the set fails once, with the configuration itself."""
-    main = not method_of(wildcards).at
-    return dict(floor_tolerance=config["evaluate"]["floor_tolerance"] if main else None)
+def evaluation_args(wildcards):
+    """Return what evaluate has to know of a method.
+
+    How far off 0.5 the floor may be is among it once: a set fails with the configuration itself.
+    """
+    method = method_of(wildcards)
+    return dict(
+        floor_tolerance=None if method.at else config["evaluate"]["floor_tolerance"],
+        both_strands=method.settings["predict"]["both_strands"],
+        corpus=reads_corpus(method),
+    )
 
 
 def without(section, *keys):

@@ -118,7 +118,10 @@ def evaluation_inputs(wildcards):
         predictions=f"{own}/predictions.tsv",
         train=f"results/chipseq/{dataset}/train.tsv.gz",
         test=f"results/chipseq/{dataset}/test.tsv.gz",
-        seconds=[f"results/chipseq/{dataset}/seconds/split.json"],
+        leaks=f"results/chipseq/{dataset}/leaks.json",
+        seconds=[
+            f"results/chipseq/{dataset}/seconds/{job}.json" for job in ("split", "check_leaks")
+        ],
     )
     if method.kind != "model":
         files["seconds"].append(f"{own}/seconds/run_{method.kind}.json")
@@ -129,11 +132,24 @@ def evaluation_inputs(wildcards):
     start = method.settings["classifier"]["start"]
     if start == "finetuned":
         files["lm_metrics"] = f"results/{finetuned_folder(method, row)}/metrics.json"
-    # What a given language model has read is not known.
-    if start != "random" and method.settings["language_model"]["pretrained"] is None:
-        files["corpus"] = f"results/chipseq/{dataset}/corpus.json"
-        files["seconds"].append(f"results/chipseq/{dataset}/seconds/count_in_corpus.json")
     return files
+
+
+def reads_corpus(method):
+    """Say whether a method has read the genome's training contigs, as far as is known.
+
+    What a given language model has read is not.
+    """
+    if method.kind != "model" or method.settings["classifier"]["start"] == "random":
+        return False
+    return method.settings["language_model"]["pretrained"] is None
+
+
+def corpus_of_any(wildcards):
+    """Return the genome that the leak check looks test sequences up in, if a method reads it."""
+    if not any(map(reads_corpus, METHODS)):
+        return {}
+    return dict(index="results/genome/index.json", contigs="results/genome/contigs")
 
 
 def summary_inputs(wildcards):
@@ -172,6 +188,25 @@ def labels_of(view):
         "method": wildcards.at.split("/")[1] if wildcards.at else FULL,
         "plot": view,
     }
+
+
+def methods_inputs(wildcards):
+    """Return what the methods section tells of: what the configuration itself made on good sets."""
+    files, rows = summary_inputs(wildcards), good_rows(all_rows())
+    files["cards"] = [f"results/classify/{row['dataset']}/model.json" for row in rows]
+    given = config["language_model"]["pretrained"]
+    if PEAK_SETS or reads_corpus(METHODS[0]):
+        files["index"] = "results/genome/index.json"
+    if reads_corpus(METHODS[0]):
+        files["pretrain"] = "results/pretrain/metrics.json"
+    elif given is not None and config["classifier"]["start"] != "random":
+        files["pretrained_card"] = pretrained_files(given)[1]
+    return files
+
+
+def set_pages(wildcards):
+    """Return the page of each good set."""
+    return [f"results/classify/{row['dataset']}/report.html" for row in good_rows(all_rows())]
 
 
 def learning_curves(wildcards):

@@ -111,8 +111,9 @@ def splitting_needs(settings, input, rulename):
     return NEEDS.splitting(sum(os.stat(path).st_size for path in (input.train, input.test)))
 
 
-def looking_up_needs(settings, input, rulename):
-    return NEEDS.looking_up(genome_sizes(input.index)[2], *set_sizes(input.test))
+def checking_needs(settings, input, rulename):
+    longest = genome_sizes(input.index)[2] if "index" in input.keys() else 0
+    return NEEDS.checking(longest, *set_sizes(input.test))
 
 
 def evaluating_needs(settings, input, rulename):

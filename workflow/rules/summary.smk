@@ -4,6 +4,7 @@
 localrules:
     summarise,
     compare_methods,
+    write_methods,
 
 
 rule summarise:
@@ -44,6 +45,33 @@ rule summarise:
         seed=config["seed"],
     script:
         "../scripts/summarise_results.py"
+
+
+rule write_methods:
+    input:
+        unpack(methods_inputs),
+        lib=library("write_methods.py"),
+    output:
+        text=report(
+            "results/summary/methods.md",
+            category="Summary",
+            caption="../report/methods_text.rst",
+            labels={"view": "methods section for a paper"},
+        ),
+    log:
+        "logs/write_methods.log",
+    conda:
+        "../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=10,
+    params:
+        config=config,
+        rows=lambda wildcards: summary_rows(),
+        snakemake=SNAKEMAKE,
+    script:
+        "../scripts/write_methods.py"
 
 
 rule compare_methods:

@@ -17,6 +17,7 @@ train_classifier(
     weights=snakemake.output.weights,
     card=snakemake.output.card,
     history=snakemake.output.history,
+    predictions=snakemake.output.predictions,
     seconds=snakemake.output.seconds,
     checkpoint=snakemake.params.checkpoint,
     args=snakemake.params.args,

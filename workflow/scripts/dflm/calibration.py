@@ -304,7 +304,7 @@ def calibrate(
 
 
 def calibration_metrics(
-    labels: Sequence[int], probabilities: Sequence[float], bins: int
+    labels: Sequence[int], probabilities: Sequence[float], bins: int = BINS
 ) -> dict[str, float]:
     """Return ``nll`` (nats), ``brier`` and ``ece`` of probabilities, see `calibrate`."""
     labels, p = np.asarray(labels, dtype=float), np.asarray(probabilities, dtype=float)

@@ -188,8 +188,16 @@ def splitting(packed: int) -> int:
     return SNAKEMAKE + NUMBA + 250 * packed
 
 
-def looking_up(longest: int, sequences: int, width: int) -> int:
-    """Return the memory of looking sequences up in a genome whose longest contig is `longest`."""
+def checking(longest: int, sequences: int, width: int) -> int:
+    """Return the memory of a set's leak check.
+
+    Parameters
+    ----------
+    longest : int
+        Bases of the genome's longest contig; 0 without a genome.
+    sequences, width : int
+        Rows of all its tables, and the bases of the longest.
+    """
     return SNAKEMAKE + NUMBA + longest + 2 * of_sequences(sequences, width)
 
 

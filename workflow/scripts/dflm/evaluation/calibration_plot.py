@@ -7,17 +7,17 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from dflm.calibration import expected_calibration_error, reliability_table, scaled
+from dflm.calibration import BINS, expected_calibration_error, reliability_table, scaled
 from dflm.evaluation.plots import BLUE, GREY, STYLE, fit_title, save_figure
 
 
 def plot_reliability(
     labels: Sequence[int],
     probabilities: Sequence[float],
-    temperature: float,
+    temperature: float | None,
     path: str | Path,
     title: str,
-    bins: int,
+    bins: int = BINS,
 ) -> None:
     """Draw the reliability diagram before and after scaling, above the numbers of sequences.
 
@@ -27,8 +27,8 @@ def plot_reliability(
         0 or 1; at least one.
     probabilities : sequence of float, shape=(n,)
         As the classifier predicts them.
-    temperature : float
-        See `dflm.calibration.scaled`.
+    temperature : float or None
+        See `dflm.calibration.scaled`; None draws the probabilities as they are alone.
     path : path-like
         SVG to write.
     title : str
@@ -46,8 +46,10 @@ def reliability_figure(labels, probabilities, temperature, title, bins) -> Figur
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     upper.set_title(fit_title(title, 4.4), pad=10)
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-    after = scaled(probabilities, temperature)
-    drawn = ((probabilities, GREY, "as predicted"), (after, BLUE, f"temperature {temperature:.2f}"))
+    drawn = [(probabilities, GREY, "as predicted")]
+    if temperature is not None:
+        after = scaled(probabilities, temperature)
+        drawn.append((after, BLUE, f"temperature {temperature:.2f}"))
     for p, color, name in drawn:
         rows = reliability_table(labels, p, bins)
         x, y, low, high = (

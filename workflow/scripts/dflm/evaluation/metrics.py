@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dflm.calibration import at_threshold, calibration_in, calibration_metrics, scaled
 from dflm.errors import InputError
+from dflm.evaluation.calibration_plot import plot_reliability
 from dflm.evaluation.floor import check_floor, dinucleotide_floor, floor_within
 from dflm.evaluation.plots import plot_precision_recall, plot_roc
+from dflm.evaluation.score_plot import plot_scores
 from dflm.files import read_json, write_json
 from dflm.phases import Phases
 from dflm.scores import auroc, average_precision
@@ -111,6 +114,74 @@ def read_predictions(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarra
     return names, np.array(labels, dtype=np.int64), np.array(probabilities)
 
 
+def calibration_record(
+    labels: Sequence[int], probabilities: Sequence[float], chosen: Mapping | None
+) -> dict:
+    """Tell what a calibration learnt on validation sequences is worth on others.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+        0 or 1; both must occur.
+    probabilities : sequence of float, shape=(n,)
+        As predicted.
+    chosen : mapping or None
+        What `dflm.calibration.calibrate` returned; None for a method that has none.
+
+    Returns
+    -------
+    dict
+        ``temperature``; ``before`` and ``after`` scaling, see
+        `dflm.calibration.calibration_metrics`; ``thresholds``, by name the stored ``threshold``,
+        ``calibrated`` and ``limit``, and what they give here, see `dflm.calibration.at_threshold`.
+        Without a calibration ``temperature`` and ``after`` are None and there is no threshold.
+    """
+    record = {
+        "temperature": None,
+        "before": calibration_metrics(labels, probabilities),
+        "after": None,
+        "thresholds": {},
+    }
+    if chosen is None:
+        return record
+    temperature = chosen["temperature"]
+    record["temperature"] = temperature
+    record["after"] = calibration_metrics(labels, scaled(probabilities, temperature))
+    for name, point in chosen["thresholds"].items():
+        kept = {key: point[key] for key in ("threshold", "calibrated", "limit") if key in point}
+        found = at_threshold(labels, probabilities, point["threshold"])
+        record["thresholds"][name] = kept | found
+    return record
+
+
+def leak_counts(leaks: Mapping, corpus: bool) -> dict:
+    """Return the counts of a leak check, as the record holds them.
+
+    Parameters
+    ----------
+    leaks : mapping
+        What `dflm.sequences.leak_report.check_leaks` returned.
+    corpus : bool
+        Whether the genome in it is one that the method has read.
+
+    Returns
+    -------
+    dict
+        ``test_in_train`` and ``test_near_train``, the test rows that have an exact, or else a
+        near duplicate in the training or validation part; ``test_positives_in_corpus``,
+        ``.._near_corpus`` and likewise of negatives, in the training contigs, None where not read.
+    """
+    found = {
+        f"test_{name}_train": sum(leaks["test"][kind].values())
+        for name, kind in (("in", "exact"), ("near", "near"))
+    }
+    read = (leaks["corpus"] or {}).get("train") if corpus else None
+    for label in ("positives", "negatives"):
+        for name, kind in (("in", "exact"), ("near", "near")):
+            found[f"test_{label}_{name}_corpus"] = read[kind][label] if read else None
+    return found
+
+
 def evaluate(
     predictions: str | Path | None,
     card: str | Path | None,
@@ -118,11 +189,13 @@ def evaluate(
     lm_metrics: str | Path | None,
     train: str | Path | None,
     test: str | Path | None,
-    corpus: str | Path | None,
+    leaks: str | Path,
     seconds: Mapping[str, str | Path],
     metrics_out: str | Path,
     roc_out: str | Path,
     pr_out: str | Path,
+    reliability_out: str | Path,
+    scores_out: str | Path,
     *,
     dataset: str,
     args: Mapping,
@@ -143,17 +216,18 @@ def evaluate(
         metrics.json of the fine-tuned language model; None for a method without one.
     train, test : path-like
         The split's tables: the floor learns on one and is measured on the other.
-    corpus : path-like or None
-        What `dflm.sequences.overlap.count_in_corpus` wrote; None where it is not known what the
-        language model has read, and then the record holds null.
+    leaks : path-like
+        What `dflm.sequences.leak_report.check_leaks` wrote.
     seconds : mapping of str to path-like
         Where the time of the set's other jobs went: the JSON that each wrote, by its rule.
-    metrics_out, roc_out, pr_out : path-like
-        JSON and two SVG to write. Its ``seconds``, of each job by phase, are all that differs
+    metrics_out, roc_out, pr_out, reliability_out, scores_out : path-like
+        JSON and four SVG to write. Its ``seconds``, of each job by phase, are all that differs
         between two runs; fine-tuning is that of the set's whole group.
     dataset : str
     args : mapping
-        Config section ``evaluate``; ``floor_tolerance`` is used, and None does not check.
+        ``floor_tolerance``, of the config section ``evaluate``, and None does not check;
+        ``both_strands``, whether the predictions are averages over both; ``corpus``, whether the
+        method has read the genome of `leaks`: if not, the record holds null for it.
     seed : int
         The method's, for the record.
     method : str
@@ -205,14 +279,21 @@ def evaluate(
     for part in ("train", "test"):
         for kind in ("positives", "negatives"):
             record[f"{part}_{kind}"] = counts[f"{part}_{kind}"]
-    read = read_json(corpus)["train"] if corpus is not None else {}
-    for kind in ("positives", "negatives"):
-        record[f"test_{kind}_in_corpus"] = read.get(kind)
+    record |= leak_counts(read_json(leaks), args["corpus"])
+    chosen = None
+    if "calibration" in model:
+        chosen = calibration_in(model, args["both_strands"], card)
+    record["calibration"] = measured = calibration_record(labels, probabilities, chosen)
+    record["ece"] = measured["after"]["ece"] if measured["after"] else None
     for key in ("best_stage", "best_epoch", "validation_auroc", "stages_run"):
         record[key] = known.get(key)
     with phases("plots"):
         plot_roc(labels, probabilities, roc_out, title=dataset)
         plot_precision_recall(labels, probabilities, pr_out, title=dataset)
+        plot_reliability(
+            labels, probabilities, measured["temperature"], reliability_out, title=dataset
+        )
+        plot_scores(labels, probabilities, measured["thresholds"], scores_out, title=dataset)
     record["seconds"] = {rule: read_json(path) for rule, path in seconds.items()}
     if language_model:
         record["seconds"]["finetune_lm"] = language_model["seconds"]

@@ -55,10 +55,31 @@ COLUMNS = (
         "positives of the test file that stand in the genome contigs the language model was "
         "pretrained on, where it has seen their bases without labels",
     ),
+    Column(
+        "test_near_corpus",
+        "test + near LM corpus",
+        0,
+        "further positives of the test file that share 40 bases (chipseq.near_duplicate_width) "
+        "with these contigs",
+    ),
+    Column(
+        "test_in_train",
+        "test in training",
+        0,
+        "test sequences that stand whole, on either strand, in the training or validation part",
+    ),
+    Column(
+        "test_near_train",
+        "test near training",
+        0,
+        "further test sequences that share 40 bases (chipseq.near_duplicate_width) with one of "
+        "those parts",
+    ),
     Column("auroc", "AUROC", 3, "area under the ROC curve on the test file"),
     Column("auprc", "AUPRC", 3, "average precision on the test file"),
     Column("mcc", "MCC", 3, "Matthews correlation at probability 0.5"),
     Column("accuracy", "accuracy", 3, "at probability 0.5"),
+    Column("ece", "ECE", 3, "expected calibration error of the calibrated probabilities"),
     Column("floor_auroc", "floor", 3, "AUROC of the 16 dinucleotide counts alone"),
     Column("lm_bits_per_base_before", "bits before", 3, "bits per base before LM fine-tuning"),
     Column("lm_bits_per_base_after", "bits after", 3, "bits per base after LM fine-tuning"),
@@ -68,6 +89,7 @@ COLUMNS = (
 )
 WORDS = tuple(column.name for column in COLUMNS if column.decimals is None)
 INTERVAL = ("auroc_low", "auroc_high")
+LEAKS = ("test_in_corpus", "test_near_corpus", "test_in_train", "test_near_train")
 NUMBERS = tuple(column.name for column in COLUMNS if column.name not in WORDS + INTERVAL)
 
 
@@ -148,7 +170,8 @@ def _record(row, metrics, stats, benchmarks, logs) -> dict:
     record["runtime_seconds"] = runtime(benchmarks)
     status, reason, values = outcome(row, metrics, counts, logs)
     record |= {name: values[name] for name in NUMBERS if name in values}
-    record["test_in_corpus"] = values.get("test_positives_in_corpus")
+    for name in ("in", "near"):
+        record[f"test_{name}_corpus"] = values.get(f"test_positives_{name}_corpus")
     return record | {"status": status, "reason": reason}
 
 
@@ -272,7 +295,7 @@ def format_table(tsv: str | Path) -> str:
     """
     with open(tsv, encoding="utf-8", newline="") as handle:
         records = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
-    hidden = ("tf", "cell_line", "reason", "test_negatives", "test_in_corpus", *INTERVAL)
+    hidden = ("tf", "cell_line", "reason", "test_negatives", *LEAKS, "ece", *INTERVAL)
     shown = [column for column in COLUMNS if column.name not in hidden]
     lines = [[column.heading for column in shown]]
     for record in records:

@@ -1,0 +1,241 @@
+"""What a methods section says of the models: language model, classifier, baselines."""
+
+from collections.abc import Mapping, Sequence
+
+from dflm.evaluation.words import count, listed, number, part
+from dflm.resources import parameters
+
+ABLATIONS = {
+    "random": "an encoder of random weights",
+    "pretrained": "the pretrained language model without fine-tuning",
+    "one_strand": "one strand only, in training and prediction",
+}
+
+
+def language_model(config: Mapping, facts: Mapping) -> str:
+    """Describe the language model, from its tokens to its fine-tuning; see `methods_text`."""
+    start = config["classifier"]["start"]
+    if start == "random":
+        return (
+            f"{tokens(config)} No language model was trained: the classifier's encoder, "
+            f"{shape(config)}, began with random weights."
+        )
+    text = f"{tokens(config)} The language model was {shape(config)}. "
+    given = config["language_model"]["pretrained"]
+    if given is not None:
+        card = facts["pretrained_card"]
+        text += (
+            f"Its weights were those of an existing model (DFLM {card['dflm_version']}, SHA-256 of "
+            f"the weights {card['sha256']}). "
+        )
+    else:
+        text += pretraining(config["pretrain"], facts)
+    if start == "pretrained":
+        return text + "It was not fine-tuned on the sets."
+    return text + fine_tuning(config["finetune"], facts)
+
+
+def tokens(config: Mapping) -> str:
+    """Describe the tokens."""
+    k, stride = config["kmers"]["k"], config["kmers"]["stride"]
+    if k == 1:
+        return f"Sequences were read base by base{', ' + every(stride) if stride > 1 else ''}."
+    kind = "overlapping " if stride < k else ""
+    return f"Sequences were read as {kind}{k}-mers, {every(stride)}."
+
+
+def every(stride: int) -> str:
+    return "one at each base" if stride == 1 else f"one every {stride} bases"
+
+
+def shape(config: Mapping) -> str:
+    """Describe the encoder's architecture."""
+    model = config["language_model"]
+    hidden = f", {number(model['hidden'])} hidden units a layer" if model["layers"] > 1 else ""
+    size = number(parameters({**model, **config["kmers"]}))
+    return (
+        f"an AWD-LSTM (Merity et al. 2018) of {count(model['layers'], 'layer')}{hidden} and an "
+        f"embedding of width {number(model['embedding'])} ({size} parameters with its tied decoder)"
+    )
+
+
+def dropouts(section: Mapping) -> str:
+    """List the dropout probabilities in use, each times the factor on all of them."""
+    factor = section["drop_mult"]
+    used = {name: p * factor for name, p in section["dropout"].items() if p * factor > 0}
+    if not used:
+        return "no dropout"
+    words = listed([f"{p:.3g} ({name})" for name, p in used.items()])
+    return f"dropout probabilities of {words}"
+
+
+def limited(clip: float | None) -> str:
+    return "gradients not clipped" if clip is None else f"gradients clipped to a norm of {clip:g}"
+
+
+def pretraining(args: Mapping, facts: Mapping) -> str:
+    """Describe the pretraining and what it reached."""
+    reached, model = facts["pretrain"], facts["config"]["language_model"]
+    varied = "a length that varied around" if args["variable_bptt"] else "windows of"
+    if args["optimizer"] == "nt-asgd":
+        optimizer = (
+            f"stochastic gradient descent at a learning rate of {args['learning_rate']:g} that "
+            "turned to averaging when the validation loss had not improved for "
+            f"{count(args['nonmono'], 'validation')} (NT-ASGD, Merity et al. 2018)"
+        )
+        if not reached["averaged"]:
+            optimizer += "; averaging did not set in"
+    else:
+        optimizer = (
+            "AdamW (Loshchilov and Hutter 2019) with a one-cycle schedule (Smith 2018) and a "
+            f"peak learning rate of {args['learning_rate']:g}"
+        )
+    return (
+        f"It was pretrained without labels for {count(args['epochs'], 'pass', 'passes')} over the "
+        f"training contigs ({number(reached['train_tokens'])} tokens) in "
+        f"{count(args['batch_size'], 'parallel stream')}, with backpropagation through time over "
+        f"{varied} {count(args['bptt'], 'token')}, by {optimizer}. Training was regularised by a "
+        f"weight decay of {args['weight_decay']:g}, {limited(args['clip'])}, {dropouts(model)}, "
+        f"activation regularisation ({model['ar_alpha']:g}) and temporal activation regularisation "
+        f"({model['tar_beta']:g}). On the held-out contigs it reached "
+        f"{reached['bits_per_base']:.4f} bits per base. "
+    )
+
+
+def fine_tuning(args: Mapping, facts: Mapping) -> str:
+    """Describe the fine-tuning of the language model."""
+    groups = {
+        "dataset": "of each set by itself",
+        "tf": "of all sets of a transcription factor together",
+    }
+    which = groups.get(
+        args["group_by"], f"of all sets together that have the same {args['group_by']}"
+    )
+    turned = (
+        "; a random half of the sequences was shown as reverse complements, anew in each epoch"
+        if args["reverse_complement"]
+        else ""
+    )
+    text = (
+        f"It was then fine-tuned on the training positives {which}, for "
+        f"{count(args['epochs'], 'epoch')} in batches of {number(args['batch_size'])} with AdamW, "
+        f"a one-cycle schedule and a peak learning rate of {args['learning_rate']:g} (weight decay "
+        f"{args['weight_decay']:g}, {limited(args['clip'])}){turned}."
+    )
+    if args["group_by"] != "dataset":
+        text += (
+            " Training positives that stood in the validation or test part of another set of "
+            "the group were left out."
+        )
+    before, after = (
+        [m[f"lm_bits_per_base_{when}"] for m in facts["metrics"]] for when in ("before", "after")
+    )
+    if before and None not in before + after:
+        text += (
+            f" Over the sets, it took the mean from {sum(before) / len(before):.4f} to "
+            f"{sum(after) / len(after):.4f} bits per base of held-out peaks."
+        )
+    return text
+
+
+def classifier(config: Mapping) -> str:
+    """Describe the classifier and how it was trained."""
+    args = config["classifier"]
+    stages, groups = args["stages"], config["language_model"]["layers"] + 2
+    number_of = [groups if s["unfreeze"] == "all" else s["unfreeze"] for s in stages]
+    unfrozen = listed([f"{n}" for n in number_of])
+    epochs = listed([f"{s['epochs']}" for s in stages])
+    rates = listed([f"{s['learning_rate']:g}" for s in stages])
+    if len(stages) == 1:
+        course = (
+            f"in one stage of {count(stages[0]['epochs'], 'epoch')}, in which the last {unfrozen} "
+            f"of {groups} layer groups learnt, at a peak learning rate of {rates}"
+        )
+    else:
+        course = (
+            f"by gradual unfreezing (Howard and Ruder 2018) in {len(stages)} stages, in which the "
+            f"last {unfrozen} of {groups} layer groups learnt for {epochs} epochs at peak learning "
+            f"rates of {rates}"
+        )
+    turned = (
+        " A random half of the sequences was shown as reverse complements, anew in each epoch."
+        if args["reverse_complement"]
+        else ""
+    )
+    patience = (
+        ""
+        if args["patience"] is None
+        else "; once all groups learnt, training ended after "
+        f"{count(args['patience'], 'epoch')} without a better one"
+    )
+    return (
+        "For each set the encoder was turned into a classifier of bound against unbound sequences: "
+        "its last hidden state, and the maximum and the mean over all positions, went through a "
+        f"head with {count(args['head']['hidden'], 'hidden unit')} (dropout "
+        f"{args['head']['dropout']:g}; in the encoder {dropouts(args)}). It was trained {course}, "
+        f"with AdamW and one cycle a stage, a learning rate {args['lr_range']:g} times higher at "
+        f"the head than at the embedding, batches of {number(args['batch_size'])}, weight decay "
+        f"{args['weight_decay']:g} and {limited(args['clip'])}.{turned} The weights of the epoch "
+        f"with the highest AUROC on the validation part were kept{patience}."
+    )
+
+
+def prediction(config: Mapping) -> str:
+    """Describe predictions, their calibration and the thresholds."""
+    both = config["predict"]["both_strands"]
+    how = (
+        "the mean of the probabilities of the sequence and of its reverse complement"
+        if both
+        else "the probability of the sequence as given"
+    )
+    return (
+        f"A sequence's score was {how}. A temperature (Guo et al. 2017) was fitted to the "
+        "validation sequences of each set, and so were two thresholds: that of the highest "
+        "Matthews correlation and that of the highest recall at a false discovery rate of at most "
+        f"{part(config['classifier']['fdr'])}."
+    )
+
+
+def others(config: Mapping) -> str:
+    """Describe baselines, ablations, variants and seeds; empty where there are none."""
+    texts, gkm, cnn = [], config["gkm"], config["cnn"]
+    described = {
+        "floor": "a logistic regression on the counts of the 16 dinucleotides",
+        "gkm": (
+            f"a linear support vector machine on gapped k-mers (windows of {gkm['word']} bases of "
+            f"which {gkm['informative']} were read; C of "
+            f"{listed([f'{c:g}' for c in gkm['costs']], 'or')}, chosen on the validation part)"
+        ),
+        "lsgkm": "LS-GKM (Lee 2016)",
+        "cnn": (
+            f"a convolutional network on one-hot encoded sequences ({cnn['filters']} detectors of "
+            f"each of the widths {listed([str(w) for w in cnn['widths']])}, both strands read at "
+            f"once, up to {count(cnn['epochs'], 'epoch')})"
+        ),
+    }
+    if config["baselines"]:
+        which = listed([described[name] for name in config["baselines"]])
+        texts.append(f"On the same splits, negatives and test sequences stood {which}.")
+    changed = [
+        ABLATIONS.get(
+            name, f"tokens of {count(int(name[1:]), 'base')}" if name[1:].isdigit() else ""
+        )
+        for name in config["ablations"]
+    ]
+    if changed:
+        texts.append(f"DFLM was also run with {listed(changed)}.")
+    if config["variants"]:
+        names: Sequence[str] = [f"`{name}`" for name in config["variants"]]
+        texts.append(f"Further variants of the configuration, {listed(names)}, are given with it.")
+    if config["seeds"] > 1:
+        last = config["seed"] + config["seeds"] - 1
+        texts.append(
+            f"Trainings were repeated with the seeds {config['seed']} to {last}, on the same "
+            "splits."
+        )
+    if config["baselines"] or config["ablations"] or config["variants"]:
+        texts.append(
+            "Methods were compared by paired Wilcoxon tests over the sets, corrected for several "
+            "comparisons by Holm's method."
+        )
+    return " ".join(texts)

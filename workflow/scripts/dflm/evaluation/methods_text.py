@@ -1,0 +1,301 @@
+"""The methods section of a paper, from the configuration and what the run counted."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from dflm.evaluation.methods_models import classifier, language_model, others, prediction
+from dflm.evaluation.words import count, listed, number, part, spelled
+from dflm.files import atomic_path, read_json
+
+PACKAGES = ("numpy", "numba", "matplotlib")
+REFERENCES = {
+    "Altschul and Erickson 1985": "Altschul SF, Erickson BW (1985) Mol Biol Evol 2:526-538",
+    "Guo et al. 2017": "Guo C, Pleiss G, Sun Y, Weinberger KQ (2017) ICML; arXiv:1706.04599",
+    "Howard and Ruder 2018": "Howard J, Ruder S (2018) ACL; arXiv:1801.06146",
+    "Lee 2016": "Lee D (2016) Bioinformatics 32:2196-2198",
+    "Loshchilov and Hutter 2019": "Loshchilov I, Hutter F (2019) ICLR; arXiv:1711.05101",
+    "Merity et al. 2018": "Merity S, Keskar NS, Socher R (2018) ICLR; arXiv:1708.02182",
+    "Smith 2018": "Smith LN (2018) arXiv:1803.09820",
+}
+"""What the text cites, by how it is cited."""
+
+
+def write_methods(
+    config: Mapping,
+    rows: Sequence[Mapping],
+    metrics: Sequence[str | Path],
+    cards: Sequence[str | Path],
+    stats: Sequence[str | Path],
+    index: str | Path | None,
+    pretrain: str | Path | None,
+    pretrained_card: str | Path | None,
+    path: str | Path,
+    *,
+    snakemake: str,
+) -> None:
+    """Write the methods section.
+
+    Parameters
+    ----------
+    config : mapping
+        The whole configuration, defaults filled in.
+    rows : sequence of mapping
+        The sets of the run, see `dflm.evaluation.summary.summarise`.
+    metrics, cards : sequence of path-like
+        metrics.json and model.json of the sets that ended.
+    stats : sequence of path-like
+        stats.json of the sets that were split.
+    index : path-like or None
+        The genome's index.json, where the run reads a genome.
+    pretrain : path-like or None
+        metrics.json of the pretraining, where the run has one.
+    pretrained_card : path-like or None
+        model.json of a language model that was given.
+    path : path-like
+        Markdown to write.
+    snakemake : str
+        Its version.
+    """
+    read = [None if one is None else read_json(one) for one in (index, pretrain, pretrained_card)]
+    facts = {
+        "config": config,
+        "rows": list(rows),
+        "metrics": [read_json(one) for one in metrics],
+        "cards": [read_json(one) for one in cards],
+        "stats": [read_json(one) for one in stats],
+        **dict(zip(("index", "pretrain", "pretrained_card"), read, strict=True)),
+        "versions": {"Python": platform.python_version(), "Snakemake": snakemake, **installed()},
+    }
+    text = methods_text(config, facts)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def installed() -> dict[str, str]:
+    """Return the versions of the packages that results rest on, as far as they are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def methods_text(config: Mapping, facts: Mapping) -> str:
+    """Build the methods section.
+
+    Parameters
+    ----------
+    config : mapping
+        See `write_methods`.
+    facts : mapping
+        What the files of `write_methods` hold, under the names of its parameters, ``config`` and
+        ``versions``, a mapping of str to str.
+
+    Returns
+    -------
+    str
+        Markdown: prose in the past tense, then the sets and references.
+    """
+    used = [one for one in facts["stats"] if one["status"] == "ok"]
+    paragraphs = [
+        ("Sequences", f"{sets(facts)} {chosen(config, used)}"),
+        ("Splits and negatives", f"{splits(config, used)} {negatives(config, used)}"),
+        ("Language model", f"{genome(config, facts)}{language_model(config, facts)}"),
+        ("Classifiers", f"{classifier(config)} {prediction(config)}"),
+        ("Evaluation", " ".join(filter(None, [evaluation(config, used), others(config)]))),
+        ("Software", software(facts)),
+    ]
+    text = "# Methods\n\nWritten by the workflow from its configuration and its counts.\n"
+    for title, words in paragraphs:
+        text += f"\n**{title}.** {' '.join(words.split())}\n"
+    text += f"\n## Sets\n\n{table(facts)}\n"
+    cited = [one for name, one in REFERENCES.items() if name in text]
+    return text + "\n## References\n\n" + "".join(f"- {one}\n" for one in cited)
+
+
+def sets(facts: Mapping) -> str:
+    """Say which sets there were and what became of them."""
+    rows, ended = facts["rows"], len(facts["metrics"])
+    states = Counter(one["status"] for one in facts["stats"])
+    text = f"Binding was learnt from {count(len(rows), 'ChIP-seq set')}."
+    skipped, failed = states["skipped"], len(rows) - ended - states["skipped"]
+    left = [
+        f"{spelled(n)} {'was' if n == 1 else 'were'} {what}"
+        for n, what in (
+            (skipped, "skipped, for too few or unusable sequences"),
+            (failed, "left out, as files were missing or wrong"),
+        )
+        if n
+    ]
+    if left:
+        text += f" Of these, {listed(left)}; what follows holds for the {count(ended, 'other')}."
+    return text
+
+
+def chosen(config: Mapping, used: Sequence[Mapping]) -> str:
+    """Say where sequences came from and which were used."""
+    cut = [one for one in used if "test_contigs" in one]
+    given = [one for one in used if "test_contigs" not in one]
+    texts, split, peaks = [], config["chipseq"], config["peaks"]
+    if given:
+        dropped = "dropped" if split["ambiguous"] == "drop" else "kept"
+        texts.append(
+            f"{some_of(given, used)} given as sequences, with positives to train on and a test file of both "
+            f"labels. Training sequences with ambiguous bases were {dropped}, and so that all had "
+            "one length, those that differed from the most common one were dropped."
+        )
+    if cut:
+        contigs = sorted({name for one in cut for name in one["test_contigs"]})
+        shown = listed(contigs) if len(contigs) <= 12 else count(len(contigs), "contig")
+        texts.append(
+            f"{some_of(cut, used)} given as peaks, of which windows of {count(peaks['width'], 'base')} "
+            "around the summit, or where none was given around the middle, were cut out of the "
+            "genome; of windows that overlapped the strongest was kept. Peaks on "
+            f"{shown} were held out for the test."
+        )
+    shared = sum(one["shared_with_test"] for one in used)
+    texts.append(
+        "Training sequences that stood in the set's test part, on either strand, were left out "
+        f"({number(shared)} in all)."
+    )
+    width = split["near_duplicate_width"]
+    if split["leaks"] == "remove":
+        near = [sum(one["near_test"][kind] for one in used) for kind in ("positives", "negatives")]
+        texts.append(
+            f"So were near duplicates of test sequences, which shared {width} bases or more with "
+            f"one on either strand ({count(near[0], 'positive')} and {count(near[1], 'negative')})."
+        )
+    if split["max_peaks"] is not None:
+        texts.append(
+            f"Of each set at most {number(split['max_peaks'])} training positives were used, the "
+            "strongest."
+        )
+    texts.append(f"Sets with fewer than {number(split['min_peaks'])} of them were skipped.")
+    return " ".join(texts)
+
+
+def some_of(some: Sequence, whole: Sequence) -> str:
+    """Begin a sentence on some of the sets, up to its verb."""
+    if len(some) == len(whole):
+        return "All were" if len(some) > 1 else "It was"
+    return f"{spelled(len(some)).capitalize()} of them {'was' if len(some) == 1 else 'were'}"
+
+
+def splits(config: Mapping, used: Sequence[Mapping]) -> str:
+    """Say how training and validation parts were made, and how large all parts are."""
+    split = config["chipseq"]
+    sizes = {
+        name: sum(one[f"{name}_positives"] for one in used)
+        for name in ("train", "validation", "test")
+    }
+    return (
+        f"Before any negative was made, {part(split['validation_fraction'])} of the training "
+        "positives of each set were held out for validation; copies and near duplicates (sharing "
+        f"{split['near_duplicate_width']} bases on either strand) stayed on one side. In all there "
+        f"were {number(sizes['train'])} positives to train on, {number(sizes['validation'])} for "
+        f"validation and {number(sizes['test'])} for the test."
+    )
+
+
+def negatives(config: Mapping, used: Sequence[Mapping]) -> str:
+    """Describe the negatives of each kind in use."""
+    peaks, per = config["peaks"], config["chipseq"]["negatives_per_positive"]
+    kinds = Counter(one["negatives"] for one in used)
+    each = f"Each training and validation positive was given {count(per, 'negative')}"
+    described = {
+        "shuffle": (
+            f"{each} by dinucleotide shuffling: uniform draws over Eulerian paths (Altschul and "
+            "Erickson 1985), with exactly the positive's counts of all dinucleotides, on the "
+            "positive's side of the split."
+        ),
+        "genomic": (
+            f"{each}, a window of the genome at least {count(peaks['distance'], 'base')} away from "
+            "all peaks whose GC content differed from the positive's by at most "
+            f"{part(peaks['gc_tolerance'])}; test peaks were given one each, from the test contigs."
+        ),
+        "bed": "Negatives were windows around the middles of the intervals of a BED file, except "
+        "those on a peak, divided between the parts as the positives were.",
+    }
+    texts = []
+    for kind, words in described.items():
+        if kinds[kind]:
+            sets_of = f"{spelled(kinds[kind])} {'set' if kinds[kind] == 1 else 'sets'}"
+            texts.append(
+                words if len(kinds) == 1 else f"In {sets_of}, {words[0].lower()}{words[1:]}"
+            )
+    return " ".join(texts)
+
+
+def genome(config: Mapping, facts: Mapping) -> str:
+    """Describe the genome, where one was read."""
+    index = facts["index"]
+    if index is None:
+        return ""
+    name = f"{index['source']['name']} (SHA-256 {index['source']['sha256']})"
+    if facts["pretrain"] is None:
+        return f"The genome that peaks were cut out of was {name}. "
+    totals = index["totals"]
+    held_out = [one["name"] for one in index["contigs"] if one["split"] == "validation"]
+    shown = listed(held_out) if len(held_out) <= 8 else count(len(held_out), "contig")
+    masked = {
+        "keep": "Soft-masked bases were used as bases.",
+        "mask": "Soft-masked bases were taken as unknown.",
+    }[config["genome"]["soft_masked"]]
+    return (
+        f"The genome was {name}, of which "
+        f"{count(totals['train']['contigs'], 'contig')} with {number(totals['train']['length'])} "
+        f"bases were read for training, and {shown} ({number(totals['validation']['length'])} "
+        f"bases) held out to judge the language model. {masked} Loci of peaks were not left out "
+        "of the genome, which was read without labels. "
+    )
+
+
+def evaluation(config: Mapping, used: Sequence[Mapping]) -> str:
+    """Say how sets were judged."""
+    args = config["evaluate"]
+    text = (
+        "The test sequences decided nothing and were scored once, by the area under the ROC curve "
+        "(AUROC), average precision and, at a probability of 0.5 and at the stored thresholds, "
+        "Matthews correlation, precision and recall; calibration by the expected calibration error "
+        f"over 10 bins. The mean AUROC over sets is given with a 95 % bootstrap interval "
+        f"({number(args['bootstrap'])} resamples of sets). As a floor, a logistic regression on "
+        "the counts of the 16 dinucleotides was trained and tested on the same sequences"
+    )
+    if any(one["negatives"] == "shuffle" for one in used):
+        text += (
+            "; a set with shuffled negatives on which its AUROC differed from 0.5 by more than "
+            f"{args['floor_tolerance']:g} would have been refused"
+        )
+    return text + "."
+
+
+def software(facts: Mapping) -> str:
+    """Name versions and seed."""
+    dflm = sorted({card["dflm_version"] for card in facts["cards"]})
+    torch = sorted({card["torch_version"] for card in facts["cards"]})
+    versions = [f"DFLM {listed(dflm)}", f"PyTorch {listed(torch)}"] if dflm else []
+    versions += [f"{name} {value}" for name, value in facts["versions"].items()]
+    return (
+        f"All was run with {listed(versions)}. Every random choice followed from the seed "
+        f"{facts['config']['seed']}."
+    )
+
+
+def table(facts: Mapping) -> str:
+    """Return the sets with their numbers of positives and the checksums of their files."""
+    lines = [
+        "| set | training | validation | test | SHA-256 of its files |",
+        "|---|--:|--:|--:|---|",
+    ]
+    for one in facts["stats"]:
+        sizes = [number(one[f"{name}_positives"]) for name in ("train", "validation", "test")]
+        if one["status"] != "ok":
+            sizes = [one["status"], "", ""]
+        digests = "; ".join(f"{name} `{digest}`" for name, digest in one["sha256"].items())
+        lines.append(f"| {one['dataset']} | {' | '.join(sizes)} | {digests} |")
+    return "Positives of each part.\n\n" + "\n".join(lines)
