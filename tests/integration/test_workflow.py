@@ -28,6 +28,7 @@ STRONG, MEDIUM, WEAK, NONE = NAMES = (
     "NONE_SIM2_None.0_Demo",
 )
 TEST_POSITIVES = 50
+PICTURES = ("roc", "pr", "reliability", "scores")
 CONFIG = {
     "genome": {
         "source": "resources/demo/genome.fa.gz",
@@ -189,13 +190,60 @@ def test_a_set_has_predictions_of_its_test_file_metrics_and_a_model(finished, na
     assert card["training"]["language_model_sha256"] == hashlib.sha256(encoder).hexdigest()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_set_is_calibrated_checked_for_leaks_and_has_its_page(finished, name):
+    folder = finished.path("classify", name)
+    card = json.loads((folder / "model.json").read_text())["calibration"]["both_strands"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    tables = {}
+    for table in ("predictions", "validation_predictions"):
+        with (folder / f"{table}.tsv").open() as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        tables[table] = [
+            [float(row[key]) for row in rows] for key in ("probability", "probability_calibrated")
+        ]
+    # The calibrated probability keeps the order, and so all that rests on it.
+    raw, calibrated = tables["predictions"]
+    ranked = sorted(zip(raw, calibrated, strict=True))
+    assert [pair[1] for pair in ranked] == sorted(calibrated)
+    for kind, point in card["thresholds"].items():
+        found = metrics["calibration"]["thresholds"][kind]
+        assert found["threshold"] == point["threshold"]
+        for words, where in ((point, "validation_predictions"), (found, "predictions")):
+            called = [p for p in tables[where][0] if p >= (point["threshold"] or 0)]
+            assert words["called"] == (0 if point["threshold"] is None else len(called))
+    assert metrics["calibration"]["temperature"] == card["temperature"]
+    assert len(tables["validation_predictions"][0]) == len(split_rows(finished, name, "validation"))
+    leaks = json.loads(finished.path("chipseq", name, "leaks.json").read_text())
+    assert leaks["test"]["exact"]["positives"] == metrics["test_in_train"] == 0
+    assert leaks["corpus"]["train"]["exact"]["positives"] == metrics["test_positives_in_corpus"]
+    page = (folder / "report.html").read_text()
+    assert f"{metrics['auroc']:.3f}" in page
+    assert page.count("data:image/svg+xml") == len(PICTURES) + 1
+
+
+def test_the_methods_section_tells_of_this_run(finished):
+    text = " ".join(finished.path("summary", "methods.md").read_text().split())
+    index = json.loads(finished.path("genome", "index.json").read_text())
+    stats = [json.loads(finished.path("chipseq", name, "stats.json").read_text()) for name in NAMES]
+    for words in (
+        "learnt from 4 ChIP-seq sets",
+        f"{sum(one['train_positives'] for one in stats):,} positives to train on",
+        index["source"]["sha256"],
+        stats[0]["sha256"]["train"],
+        "of 1 layer and an embedding of width 16",
+        "in which the last 1 and 3 of 3 layer groups learnt for 1 and 6 epochs",
+    ):
+        assert words in text, words
+
+
 def test_every_picture_is_whole(finished):
     runs = [
         "pretrain",
         *(f"{stage}/{name}" for stage in ("finetune", "classify") for name in NAMES),
     ]
     pictures = [f"{run}/learning_curve.svg" for run in runs]
-    pictures += [f"classify/{name}/{kind}.svg" for name in NAMES for kind in ("roc", "pr")]
+    pictures += [f"classify/{name}/{kind}.svg" for name in NAMES for kind in PICTURES]
     for picture in [*pictures, "summary/auc.svg"]:
         root = ElementTree.parse(finished.path(picture)).getroot()
         assert len(root.findall(".//{*}path")) > 10, picture
@@ -214,7 +262,9 @@ def test_the_report_holds_the_table_with_captions_and_categories(finished, tmp_p
         assert archive.read(table) == finished.path("summary", "auc.tsv").read_bytes()
     assert sum(name.endswith("/roc.svg") for name in names) == len(NAMES)
     assert sum(name.endswith("/learning_curve.svg") for name in names) == 1 + 2 * len(NAMES)
-    for category in ("Summary", "Classifiers", "Learning curves"):
+    assert sum(name.endswith("/report.html") for name in names) == len(NAMES) + 1  # with its own
+    assert any(name.endswith("/methods.md") for name in names)
+    for category in ("Summary", "Sets", "Classifiers", "Learning curves"):
         assert f'"{category}"' in page
     assert "One row per ChIP-seq set" in page
     assert f"ROC curve of {STRONG} on its official test file" in page
@@ -368,7 +418,7 @@ def test_failed_and_skipped_sets_keep_their_rows_beside_a_good_one(finished, fre
     output = fresh("--", "results/summary/auc.tsv")
     rows = fresh.table()
     # What a given model was trained on is not known here, nor is the time the same.
-    differing = {"runtime_seconds": "", "test_in_corpus": ""}
+    differing = dict.fromkeys(("runtime_seconds", "test_in_corpus", "test_near_corpus"), "")
     assert rows[MEDIUM] | differing == finished.table()[MEDIUM] | differing
     assert [rows[name]["status"] for name in (STRONG, WEAK, NONE)] == ["ok", "skipped", "failed"]
     assert rows["MEAN"]["reason"] == "over 2 sets"

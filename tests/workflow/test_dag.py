@@ -20,7 +20,7 @@ def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
     jobs, output = snakemake.plan()
     for rule in ("get_chipseq", "split_chipseq", "finetune_lm", "train_classifier", "predict"):
         assert jobs[rule] == len(NAMES)
-    assert jobs["check_leaks"] == jobs["evaluate"] == len(NAMES)
+    assert jobs["check_leaks"] == jobs["evaluate"] == jobs["write_set_page"] == len(NAMES)
     assert jobs["pretrain_lm"] == jobs["shard_genome"] == jobs["summarise"] == 1
     assert jobs["plot_learning_curve"] == 1 + 2 * len(NAMES)
     assert not {"simulate_demo", "get_chipseq_archive", "index_chipseq"} & set(jobs)
@@ -87,6 +87,7 @@ def test_the_demo_plans_and_the_workflow_is_clean_to_lint(snakemake):
         "index_chipseq",
         "summarise",
         "compare_methods",
+        "write_methods",
         "all",
     }
     assert "in a good condition" in snakemake("--lint", "--configfile", demo)
@@ -122,8 +123,8 @@ BASELINES = ("run_floor", "run_gkm", "run_lsgkm", "run_cnn")
 # What takes the output of what.
 FEEDS = {
     "get_genome": {"shard_genome"},
-    "shard_genome": {"pretrain_lm", "check_leaks"},
-    "pretrain_lm": {"finetune_lm", "plot_learning_curve"},
+    "shard_genome": {"pretrain_lm", "check_leaks", "write_methods"},
+    "pretrain_lm": {"finetune_lm", "plot_learning_curve", "write_methods"},
     "get_chipseq": {"split_chipseq"},
     "split_chipseq": {
         "finetune_lm",
@@ -133,14 +134,23 @@ FEEDS = {
         "evaluate",
         "summarise",
         "compare_methods",
+        "write_set_page",
+        "write_methods",
         *BASELINES,
     },
     **{rule: {"evaluate"} for rule in BASELINES},
-    "check_leaks": {"evaluate"},
+    "check_leaks": {"evaluate", "write_set_page"},
     "finetune_lm": {"train_classifier", "evaluate", "plot_learning_curve"},
-    "train_classifier": {"predict", "evaluate", "plot_learning_curve"},
+    "train_classifier": {
+        "predict",
+        "evaluate",
+        "plot_learning_curve",
+        "write_set_page",
+        "write_methods",
+    },
     "predict": {"evaluate"},
-    "evaluate": {"summarise", "compare_methods"},
+    "evaluate": {"summarise", "compare_methods", "write_set_page", "write_methods"},
+    "plot_learning_curve": {"write_set_page"},
 }
 
 

@@ -145,18 +145,18 @@ def chosen(config: Mapping, used: Sequence[Mapping]) -> str:
     if given:
         dropped = "dropped" if split["ambiguous"] == "drop" else "kept"
         texts.append(
-            f"{some_of(given, used)} given as sequences, with positives to train on and a test file of both "
-            f"labels. Training sequences with ambiguous bases were {dropped}, and so that all had "
-            "one length, those that differed from the most common one were dropped."
+            f"{some_of(given, used)} given as sequences, with positives to train on and a test "
+            f"file of both labels. Training sequences with ambiguous bases were {dropped}, and so "
+            "that all had one length, those that differed from the most common one were dropped."
         )
     if cut:
         contigs = sorted({name for one in cut for name in one["test_contigs"]})
         shown = listed(contigs) if len(contigs) <= 12 else count(len(contigs), "contig")
         texts.append(
-            f"{some_of(cut, used)} given as peaks, of which windows of {count(peaks['width'], 'base')} "
-            "around the summit, or where none was given around the middle, were cut out of the "
-            "genome; of windows that overlapped the strongest was kept. Peaks on "
-            f"{shown} were held out for the test."
+            f"{some_of(cut, used)} given as peaks, of which windows of "
+            f"{count(peaks['width'], 'base')} around the summit, or where none was given around "
+            "the middle, were cut out of the genome; of windows that overlapped the strongest was "
+            f"kept. Peaks on {shown} were held out for the test."
         )
     shared = sum(one["shared_with_test"] for one in used)
     texts.append(

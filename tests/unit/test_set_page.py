@@ -1,0 +1,162 @@
+"""The page of a set is whole in itself and shows the numbers of its files."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from dflm.calibration import calibrate_strands
+from dflm.evaluation.metrics import calibration_record, classification_metrics
+from dflm.evaluation.score_plot import plot_scores, scores_figure
+from dflm.evaluation.set_page import PICTURES, set_page, write_set_page
+
+NAME = "ELK1_GM12878_ELK1_(1277-1)_<Stanford>"
+
+
+def scored(number, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(number) % 2
+    return labels, 1 / (1 + np.exp(-3 * rng.normal(np.where(labels, 1, -1), 1.2)))
+
+
+def level(exact, near):
+    both = (("exact", exact), ("near", near))
+    return {kind: dict(zip(("positives", "negatives"), n, strict=True)) for kind, n in both}
+
+
+@pytest.fixture
+def told():
+    """What the files of a set hold."""
+    labels, p = scored(400, 1)
+    card = {
+        "sha256": "ab" * 32,
+        "dflm_version": "0.1.0",
+        "torch_version": "2.13.0",
+        "vocabulary": {"k": 3, "stride": 1},
+        "architecture": {"embedding": 200, "hidden": 800},
+        "training": {"classifier": {"batch_size": 400}, "language_model_sha256": "cd" * 32},
+        "calibration": calibrate_strands(labels, p, p[::-1], fdr=0.15),
+    }
+    labels, p = scored(600, 2)
+    found = calibration_record(labels, p, card["calibration"]["one_strand"])
+    metrics = classification_metrics(labels, p) | {
+        "dataset": NAME,
+        "seed": 7,
+        "floor_auroc": 0.5,
+        "ece": found["after"]["ece"],
+        "calibration": found,
+        "test_positives": 300,
+        "test_negatives": 300,
+        "lm_bits_per_base_before": 1.93,
+        "lm_bits_per_base_after": 1.9,
+        "best_stage": 4,
+        "best_epoch": 2,
+        "validation_auroc": 0.91,
+    }
+    stats = {"tf": "ELK1", "cell_line": "GM12878", "width": 101, "sha256": {"train": "ef" * 32}}
+    stats |= {"dropped": {"ambiguous": 3, "length": 0}, "shared_with_test": 2}
+    stats |= {f"{part}_{kind}": 4567 for part in ("train", "validation", "test")
+              for kind in ("positives", "negatives")}  # fmt: skip
+    leaks = {"width": 40, "test": level((0, 1), (17, 2))}
+    leaks["corpus"] = {"train": level((431, 0), (12, 0)), "validation": level((29, 0), (0, 0))}
+    return [metrics, card, stats, leaks]
+
+
+class Text(HTMLParser):
+    """Collects a page's words and the files that it asks for."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.words, self.asked = [], []
+        self.feed(page)
+
+    def handle_data(self, data):
+        self.words.append(data.strip())
+
+    def handle_starttag(self, tag, attrs):
+        self.asked += [value for name, value in attrs if name in ("src", "href")]
+
+
+def drawn():
+    return {name: f"<svg id='{name}'/>".encode() for name, _ in PICTURES}
+
+
+def test_the_page_shows_what_the_files_hold(told):
+    page = set_page(*told, drawn(), both_strands=False)
+    text = Text(page)
+    words = " ".join(text.words)
+    metrics, card, _, _ = told
+    assert NAME in words
+    assert f"{metrics['auroc']:.3f}" in words
+    for name, point in metrics["calibration"]["thresholds"].items():
+        validated = card["calibration"]["one_strand"]["thresholds"][name]
+        for value in (point["threshold"], point["calibrated"], point["precision"], point["mcc"]):
+            assert f"{value:.3f}" in words
+        assert f"{validated['recall']:.3f}" in words
+    for when in ("before", "after"):
+        assert f"{metrics['calibration'][when]['nll']:.4f}" in words
+    for told_words in ("FDR at most 0.15", "431", "17", "4,567", "3 with N", "2 that stand in the"):
+        assert told_words in words
+    for digest in ("ab", "cd", "ef"):
+        assert digest * 32 in words
+    assert "from 1.930 to 1.900 bits per base" in words
+    assert '"batch_size": 400' in words
+
+
+def test_the_page_needs_no_other_file(told):
+    page = set_page(*told, drawn(), both_strands=False)
+    asked = Text(page).asked
+    assert len(asked) == len(PICTURES)
+    assert all(one.startswith("data:image/svg+xml;base64,") for one in asked)
+    assert not re.search(r"https?://|url\(", page)
+
+
+def test_without_corpus_and_without_language_model_nothing_is_made_up(told):
+    metrics, card, stats, leaks = told
+    metrics |= {"lm_bits_per_base_before": None, "lm_bits_per_base_after": None}
+    text = set_page(metrics, card, stats, leaks | {"corpus": None}, drawn(), both_strands=False)
+    assert "bits per base" not in text
+    assert "pretrained on" not in text
+    assert "None" not in text
+
+
+def test_a_threshold_that_does_not_exist_is_a_dash(told):
+    metrics = told[0]
+    point = metrics["calibration"]["thresholds"]["fdr"]
+    point |= {"threshold": None, "calibrated": None, "precision": None, "called": 0}
+    assert "<td class=n>–</td>" in set_page(*told, drawn(), both_strands=False)
+
+
+def test_files_are_read_and_the_bytes_are_the_same(told, tmp_path):
+    names = ("metrics", "card", "stats", "leaks")
+    for name, content in zip(names, told, strict=True):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    pictures = {name: tmp_path / f"{name}.svg" for name, _ in PICTURES}
+    for name, svg in drawn().items():
+        pictures[name].write_bytes(svg)
+    for page in ("a.html", "b.html"):
+        write_set_page(
+            *(tmp_path / f"{name}.json" for name in names),
+            pictures,
+            tmp_path / page,
+            both_strands=False,
+        )
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_the_histogram_names_each_label_and_shows_each_threshold(told, tmp_path):
+    labels, p = scored(600, 2)
+    thresholds = told[0]["calibration"]["thresholds"]
+    figure = scores_figure(labels, p, thresholds, "a set")
+    axes = figure.axes[0]
+    assert len(axes.lines) == len(thresholds) == 3
+    lines = sorted(line.get_xdata()[0] for line in axes.lines)
+    assert lines == sorted(point["threshold"] for point in thresholds.values())
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"negatives (300)", "positives (300)"} <= set(names)
+    none = thresholds | {"fdr": {"threshold": None, "limit": 0.1}}
+    assert len(scores_figure(labels, p, none, "a set").axes[0].lines) == 2
+    for name in ("a.svg", "b.svg"):
+        plot_scores(labels, p, thresholds, tmp_path / name, "a set")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
