@@ -100,3 +100,29 @@ def test_an_epoch_shows_each_sequence_once_and_depends_on_the_seed_alone():
 def test_sequences_shorter_than_two_tokens_are_refused():
     with pytest.raises(InputError, match="bases long"):
         SequenceBatches(["ACG"], None, 3, 1, CPU)
+
+
+def test_fresh_negatives_keep_dinucleotides_ends_and_positives():
+    rng = np.random.default_rng(4)
+    sequences = ["".join(rng.choice(list("ACGT"), 101)) for _ in range(12)]
+    labels = np.array([1, 0, 0] * 4)
+    batches = SequenceBatches(sequences, labels, 3, 1, CPU)
+    given = batches.codes.clone()
+
+    def pairs(codes):
+        return torch.stack([torch.bincount(5 * c[:-1].int() + c[1:], minlength=25) for c in codes])
+
+    draws = []
+    for seed in (1, 2, 1):
+        batches.shuffle_negatives(seed)
+        forward, reverse = batches.codes.clone()
+        draws.append(forward)
+        assert torch.equal(forward[labels == 1], given[0][labels == 1])
+        assert torch.equal(reverse[labels == 1], given[1][labels == 1])
+        assert torch.equal(pairs(forward), pairs(given[0]))
+        for row in range(len(sequences)):
+            assert np.array_equal(reverse_complement(forward[row].numpy()), reverse[row].numpy())
+    drawn = torch.from_numpy(labels == 0)
+    assert (draws[0][drawn] != draws[1][drawn]).any(dim=1).all()
+    # A draw depends on its seed alone, not on the draws before it: a resumed run repeats it.
+    assert torch.equal(draws[0], draws[2])

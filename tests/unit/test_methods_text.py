@@ -315,7 +315,7 @@ def test_files_give_the_same_bytes_each_time(defaults, tmp_path):
             path.write_text(json.dumps(content))
     for name in ("index", "pretrain"):
         (tmp_path / f"{name}.json").write_text(json.dumps(told[name]))
-    places = tmp_path / "index.json", tmp_path / "pretrain.json", None
+    places = tmp_path / "index.json", tmp_path / "pretrain.json", None, None
     for name in ("a.md", "b.md"):
         write_methods(
             config, told["rows"], *lists.values(), *places, tmp_path / name, snakemake="9.27.1"

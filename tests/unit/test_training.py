@@ -79,6 +79,7 @@ CLASSIFIER = {
     "weight_decay": 0.01,
     "clip": 0.25,
     "patience": None,
+    "fresh_negatives": True,
     "fdr": 0.1,
     "reverse_complement": True,
     "precision": "fp32",
@@ -220,7 +221,9 @@ def run_finetuning(pretrained: Path, split, folder: Path, **changes) -> dict:
     return json.loads((folder / "metrics.json").read_text())
 
 
-def run_classifier(pretrained: Path, split, folder: Path, **changes) -> dict:
+def run_classifier(
+    pretrained: Path, split, folder: Path, negatives: str = "shuffle", **changes
+) -> dict:
     train_classifier(
         weights_in=pretrained / "model.safetensors",
         card_in=pretrained / "model.json",
@@ -231,6 +234,7 @@ def run_classifier(pretrained: Path, split, folder: Path, **changes) -> dict:
         seconds=folder / "seconds.json",
         args={**CLASSIFIER, **changes},
         dataset="a",
+        negatives=negatives,
         **JOB,
     )
     return json.loads((folder / "model.json").read_text())
@@ -566,9 +570,11 @@ def test_a_classifier_without_a_language_model_starts_from_the_seed(split, tmp_p
             train=split["train"],
             validation=split["validation"],
             **model_files(folder),
+            predictions=folder / "validation.tsv",
             seconds=folder / "seconds.json",
             args=CLASSIFIER,
             dataset="a",
+            negatives="shuffle",
             **JOB,
         )
         return json.loads((folder / "model.json").read_text())
@@ -577,3 +583,13 @@ def test_a_classifier_without_a_language_model_starts_from_the_seed(split, tmp_p
     assert card["training"]["language_model_sha256"] is None
     assert card["vocabulary"]["k"] == shape["k"]
     assert train(tmp_path / "two") == card
+
+
+def test_negatives_are_drawn_anew_only_where_they_are_shuffles(pretrained, split, tmp_path):
+    def weights(folder, negatives, fresh):
+        run_classifier(pretrained, split, tmp_path / folder, negatives, fresh_negatives=fresh)
+        return (tmp_path / folder / "model.safetensors").read_bytes()
+
+    kept = weights("kept", "shuffle", False)
+    assert weights("fresh", "shuffle", True) != kept
+    assert weights("genomic", "genomic", True) == kept

@@ -11,6 +11,7 @@ rule train_classifier:
         lib=library("train_classifier.py"),
         train="results/chipseq/{dataset}/train.tsv.gz",
         validation="results/chipseq/{dataset}/validation.tsv.gz",
+        stats="results/chipseq/{dataset}/stats.json",
     output:
         weights="results/{at}classify/{dataset}/model.safetensors",
         card="results/{at}classify/{dataset}/model.json",

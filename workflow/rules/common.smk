@@ -28,7 +28,7 @@ wildcard_constraints:
     at="(methods/[^/]+/)?",
     dataset="[^/]+",
     group="[^/]+",
-    run="(methods/[^/]+/)?(pretrain|(finetune|classify)/[^/]+)",
+    run="(methods/[^/]+/)?(pretrain|discriminate|(finetune|classify)/[^/]+)",
 
 
 # ---- the methods --------------------------------------------------------------------------------

@@ -52,11 +52,18 @@ def sheet_checksum(wildcards, column):
     return f"sha256:{digest}" if digest else None
 
 
+def pretrained_model(wildcards):
+    """Return weights and card of the language model that a method's second pretraining starts from."""
+    return model_in(f"{home_at('pretrain', wildcards.at)}pretrain")
+
+
 def language_model(wildcards):
     """Return weights and card of the pretrained language model of a method."""
-    given = settings(wildcards)["language_model"]["pretrained"]
+    chosen = settings(wildcards)
+    given = chosen["language_model"]["pretrained"]
     if given is None:
-        return model_in(f"{home_at('pretrain', wildcards.at)}pretrain")
+        stage = "discriminate" if discriminates(chosen) else "pretrain"
+        return model_in(f"{home_at(stage, wildcards.at)}{stage}")
     weights, card = pretrained_files(given)
     return dict(weights=weights, card=card)
 
@@ -199,6 +206,8 @@ def methods_inputs(wildcards):
         files["index"] = "results/genome/index.json"
     if reads_corpus(METHODS[0]):
         files["pretrain"] = "results/pretrain/metrics.json"
+        if discriminates(config):
+            files["discriminate"] = "results/discriminate/metrics.json"
     elif given is not None and config["classifier"]["start"] != "random":
         files["pretrained_card"] = pretrained_files(given)[1]
     return files
@@ -214,6 +223,8 @@ def learning_curves(wildcards):
     rows, start = good_rows(all_rows()), config["classifier"]["start"]
     trained = start != "random" and config["language_model"]["pretrained"] is None
     runs = ["pretrain"] if trained else []
+    if trained and discriminates(config):
+        runs.append("discriminate")
     if start == "finetuned":
         runs += sorted({f"finetune/{group_of(row, METHODS[0])}" for row in rows})
     runs += [f"classify/{row['dataset']}" for row in rows]

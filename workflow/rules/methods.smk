@@ -15,6 +15,7 @@ FULL = "full"
 ABLATIONS = {
     "random": {"classifier": {"start": "random"}},
     "pretrained": {"classifier": {"start": "pretrained"}},
+    "lm_only": {"discriminate": {"epochs": 0}},
     "one_strand": {
         "finetune": {"reverse_complement": False},
         "classifier": {"reverse_complement": False},
@@ -27,9 +28,17 @@ ABLATIONS = {
 }
 BASELINES = ("floor", "gkm", "lsgkm", "cnn")
 SEEDLESS = ("floor", "gkm", "lsgkm")  # the same split gives the same result
-OPEN_SECTIONS = ("kmers", "language_model", "pretrain", "finetune", "classifier", "predict")
+OPEN_SECTIONS = (
+    "kmers",
+    "language_model",
+    "pretrain",
+    "discriminate",
+    "finetune",
+    "classifier",
+    "predict",
+)
 VARIANT_NAME = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
-STAGES = ("pretrain", "finetune", "classify", "predict")
+STAGES = ("pretrain", "discriminate", "finetune", "classify", "predict")
 
 # kind is model, of which DFLM has a language model or none, or the name of a baseline.
 Method = namedtuple("Method", "name seed at kind settings")
@@ -68,21 +77,29 @@ def settings_of(config, layer, schema):
     return settings
 
 
+def discriminates(settings):
+    """Say whether there is a second pretraining; a given language model is taken as it is."""
+    return settings["discriminate"]["epochs"] > 0 and settings["language_model"]["pretrained"] is None
+
+
 def basis(stage, settings, seed):
     """Return all that decides the result of a stage, the stages before it included."""
     model = settings["language_model"]
     if stage == "pretrain":
         own = [] if model["pretrained"] is not None else [settings["pretrain"]]
         return [settings["kmers"], model, *own]
+    if stage == "discriminate":
+        own = [settings["discriminate"]] if discriminates(settings) else []
+        return [*basis("pretrain", settings, seed), *own]
     if stage == "finetune":
-        return [*basis("pretrain", settings, seed), settings["finetune"], seed]
+        return [*basis("discriminate", settings, seed), settings["finetune"], seed]
     if stage == "predict":
         return [*basis("classify", settings, seed), settings["predict"]]
     start = settings["classifier"]["start"]
     if start == "random":
         before = [settings["kmers"], [model[key] for key in ("embedding", "hidden", "layers")]]
     else:
-        before = basis("finetune" if start == "finetuned" else "pretrain", settings, seed)
+        before = basis("finetune" if start == "finetuned" else "discriminate", settings, seed)
     return [*before, settings["classifier"], seed]
 
 

@@ -37,3 +37,36 @@ rule pretrain_lm:
         checkpoint=checkpoint_beside,
     script:
         "../scripts/pretrain_lm.py"
+
+
+rule discriminate_genome:
+    input:
+        unpack(pretrained_model),
+        lib=library("discriminate_genome.py"),
+        index="results/genome/index.json",
+        contigs="results/genome/contigs",
+    output:
+        weights="results/{at}discriminate/model.safetensors",
+        card="results/{at}discriminate/model.json",
+        metrics="results/{at}discriminate/metrics.json",
+        history="results/{at}discriminate/metrics.jsonl",
+    log:
+        "logs/{at}discriminate_genome.log",
+    benchmark:
+        "benchmarks/{at}discriminate_genome.tsv"
+    wildcard_constraints:
+        at=folders_of("model"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=memory(discriminating_needs),
+        runtime=480,
+    params:
+        dropout=lambda wildcards: settings(wildcards)["language_model"]["dropout"],
+        args=setting("discriminate"),
+        seed=config["seed"],
+        checkpoint=checkpoint_beside,
+    script:
+        "../scripts/discriminate_genome.py"

@@ -88,6 +88,12 @@ def pretraining_needs(settings, input, rulename):
     )
 
 
+def discriminating_needs(settings, input, rulename):
+    args, gpus = settings["discriminate"], given(rulename, "gpu", 1)
+    sizes = (args["batch_size"], args["windows"] + args["validation_windows"], args["width"])
+    return NEEDS.discriminating(architecture_of(settings), *sizes, gpus)
+
+
 def finetuning_needs(settings, input, rulename):
     batch, gpus = settings["finetune"]["batch_size"], given(rulename, "gpu", 1)
     return NEEDS.finetuning(architecture_of(settings), batch, *set_sizes(input.train), gpus)

@@ -1,5 +1,6 @@
 """Train the classifier of one ChIP-seq set."""
 
+from dflm.files import read_json
 from dflm.logs import setup_logging
 from dflm.phases import quick_imports
 
@@ -22,6 +23,7 @@ train_classifier(
     checkpoint=snakemake.params.checkpoint,
     args=snakemake.params.args,
     dataset=snakemake.params.dataset,
+    negatives=read_json(snakemake.input.stats)["negatives"],
     seed=snakemake.params.seed,
     gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,

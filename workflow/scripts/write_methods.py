@@ -12,6 +12,7 @@ write_methods(
     list(snakemake.input.stats),
     snakemake.input.get("index"),
     snakemake.input.get("pretrain"),
+    snakemake.input.get("discriminate"),
     snakemake.input.get("pretrained_card"),
     snakemake.output.text,
     snakemake=snakemake.params.snakemake,

@@ -127,6 +127,26 @@ def pretraining(
     return SNAKEMAKE + -(-processes // nodes) * one
 
 
+def discriminating(model: dict, batch_size: int, windows: int, width: int, gpus: int = 1) -> int:
+    """Return the host memory of the second pretraining.
+
+    Parameters
+    ----------
+    model : dict
+    batch_size : int
+        Windows of a batch; it holds their shuffles too.
+    windows, width : int
+        Windows that are held at a time, and their bases.
+    gpus : int
+        0 for the CPU.
+    """
+    own = SNAKEMAKE + MAPS + NUMBA + 4 * windows * width
+    if gpus:
+        return own + of_gpu_process(model)
+    tokens = 2 * batch_size * width
+    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model)
+
+
 def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
     """Return the host memory of a fine-tuning.
 

@@ -15,6 +15,7 @@ TITLES = {
     "full": "DFLM",
     "random": "DFLM, no pretraining",
     "pretrained": "DFLM, no LM fine-tuning",
+    "lm_only": "DFLM, language model only",
     "one_strand": "DFLM, one strand",
     "floor": "dinucleotide counts",
     "gkm": "gapped k-mer SVM",

@@ -8,6 +8,7 @@ from dflm.resources import parameters
 ABLATIONS = {
     "random": "an encoder of random weights",
     "pretrained": "the pretrained language model without fine-tuning",
+    "lm_only": "a language model without the second pretraining",
     "one_strand": "one strand only, in training and prediction",
 }
 
@@ -30,6 +31,8 @@ def language_model(config: Mapping, facts: Mapping) -> str:
         )
     else:
         text += pretraining(config["pretrain"], facts)
+        if facts.get("discriminate") is not None:
+            text += discrimination(config["discriminate"], facts["discriminate"])
     if start == "pretrained":
         return text + "It was not fine-tuned on the sets."
     return text + fine_tuning(config["finetune"], facts)
@@ -102,6 +105,19 @@ def pretraining(args: Mapping, facts: Mapping) -> str:
     )
 
 
+def discrimination(args: Mapping, reached: Mapping) -> str:
+    """Describe the second pretraining and what it reached."""
+    return (
+        f"In a second pretraining without labels it learnt to tell {number(reached['windows'])} "
+        f"windows of {args['width']} bases, drawn from the training contigs, from dinucleotide "
+        f"shuffles of them, and to predict the windows' tokens (weight {args['lm_weight']:g}), in "
+        f"batches of {number(args['batch_size'])} pairs with AdamW, a one-cycle schedule and a peak "
+        f"learning rate of {args['learning_rate']:g}. On windows of the held-out contigs it told "
+        f"them apart with an AUROC of {reached['auroc']:.3f}, at {reached['bits_per_base']:.4f} bits "
+        "per base. "
+    )
+
+
 def fine_tuning(args: Mapping, facts: Mapping) -> str:
     """Describe the fine-tuning of the language model."""
     groups = {
@@ -162,6 +178,11 @@ def classifier(config: Mapping) -> str:
         if args["reverse_complement"]
         else ""
     )
+    fresh = (
+        " Dinucleotide shuffles among the training negatives were drawn anew in each epoch."
+        if args["fresh_negatives"]
+        else ""
+    )
     patience = (
         ""
         if args["patience"] is None
@@ -175,7 +196,7 @@ def classifier(config: Mapping) -> str:
         f"{args['head']['dropout']:g}; in the encoder {dropouts(args)}). It was trained {course}, "
         f"with AdamW and one cycle a stage, a learning rate {args['lr_range']:g} times higher at "
         f"the head than at the embedding, batches of {number(args['batch_size'])}, weight decay "
-        f"{args['weight_decay']:g} and {limited(args['clip'])}.{turned} The weights of the epoch "
+        f"{args['weight_decay']:g} and {limited(args['clip'])}.{turned}{fresh} The weights of the epoch "
         f"with the highest AUROC on the validation part were kept{patience}."
     )
 

@@ -31,6 +31,7 @@ def write_methods(
     stats: Sequence[str | Path],
     index: str | Path | None,
     pretrain: str | Path | None,
+    discriminate: str | Path | None,
     pretrained_card: str | Path | None,
     path: str | Path,
     *,
@@ -52,6 +53,8 @@ def write_methods(
         The genome's index.json, where the run reads a genome.
     pretrain : path-like or None
         metrics.json of the pretraining, where the run has one.
+    discriminate : path-like or None
+        metrics.json of the second pretraining, where the run has one.
     pretrained_card : path-like or None
         model.json of a language model that was given.
     path : path-like
@@ -59,14 +62,19 @@ def write_methods(
     snakemake : str
         Its version.
     """
-    read = [None if one is None else read_json(one) for one in (index, pretrain, pretrained_card)]
+    places = {
+        "index": index,
+        "pretrain": pretrain,
+        "discriminate": discriminate,
+        "pretrained_card": pretrained_card,
+    }
     facts = {
         "config": config,
         "rows": list(rows),
         "metrics": [read_json(one) for one in metrics],
         "cards": [read_json(one) for one in cards],
         "stats": [read_json(one) for one in stats],
-        **dict(zip(("index", "pretrain", "pretrained_card"), read, strict=True)),
+        **{name: None if one is None else read_json(one) for name, one in places.items()},
         "versions": {"Python": platform.python_version(), "Snakemake": snakemake, **installed()},
     }
     text = methods_text(config, facts)

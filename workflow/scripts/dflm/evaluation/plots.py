@@ -154,7 +154,7 @@ def plot_learning_curve(history: str | Path, path: str | Path, title: str) -> No
     """
     events = read_history(history)
     with matplotlib.rc_context(STYLE):
-        if "auroc" in events[0]:
+        if "stage" in events[0]:
             figure = _classifier_curve(events, title)
         else:
             figure = _language_model_curve(events, title)

@@ -12,6 +12,7 @@ from torch import Tensor
 from dflm.errors import InputError
 from dflm.sequences.corpus import Corpus
 from dflm.sequences.kmers import PAD, N, encode, reverse_complement
+from dflm.sequences.shuffle import dinucleotide_shuffle
 
 _BLOCK = 2**26  # codes brought to a device at a time
 
@@ -170,6 +171,7 @@ class SequenceBatches:
         if labels is None:
             labels = np.zeros(len(sequences), dtype=np.int64)
         self.labels = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
+        self._given: np.ndarray | None = None  # the negatives' codes before any shuffle
 
     def __len__(self) -> int:
         """Return the number of sequences."""
@@ -203,6 +205,24 @@ class SequenceBatches:
             rows = order[start : start + batch_size]
             if len(rows) > 1:
                 yield self.tokens(rows, strands[start : start + batch_size]), self.labels[rows]
+
+    def shuffle_negatives(self, seed: int) -> None:
+        """Put a new dinucleotide shuffle in the place of each sequence of label 0.
+
+        To be called where these are shuffles themselves: a shuffle of a shuffle of a peak is a
+        draw from the same distribution as one of the peak. Each call starts from the sequences
+        as they were given, so that the result depends on them and on the seed alone.
+
+        Parameters
+        ----------
+        seed : int >= 0
+        """
+        if self._given is None:
+            self._rows = (self.labels == 0).nonzero().squeeze(1)
+            self._given = self.codes[0, self._rows].cpu().numpy()
+        drawn = dinucleotide_shuffle(self._given, seed)
+        for strand, codes in enumerate((drawn, [reverse_complement(one) for one in drawn])):
+            self.codes[strand, self._rows] = torch.from_numpy(np.array(codes)).to(self.device)
 
     def ordered(self, batch_size: int, strand: int) -> Iterator[Tensor]:
         """Yield all tokens in file order, on one strand."""

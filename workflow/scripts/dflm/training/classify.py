@@ -73,6 +73,8 @@ class ClassifierArgs(OptimizerArgs):
         Epochs without a better validation AUROC, all groups learning, that end the training.
     reverse_complement : bool
         Read each sequence on a strand drawn anew every epoch.
+    fresh_negatives : bool
+        Draw the shuffles of the training part anew every epoch.
     fdr : float >= 0, < 1
         See `dflm.calibration.operating_points`; decides one threshold and nothing of the training.
     """
@@ -84,6 +86,7 @@ class ClassifierArgs(OptimizerArgs):
     lr_range: float
     patience: int | None
     reverse_complement: bool
+    fresh_negatives: bool
     fdr: float
 
     def __post_init__(self) -> None:
@@ -114,8 +117,10 @@ class _Classification:
         seed: int,
         history: History,
         phases: Phases,
+        fresh_negatives: bool,
     ) -> None:
         self.model, self.args, self.phases = model, args, phases
+        self.fresh_negatives = fresh_negatives
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
         self.stages = args.schedule
         self.stage, self.epoch, self.waited = 0, 0, 0  # epoch within the stage
@@ -143,9 +148,11 @@ class _Classification:
         args, stage = self.args, self.stages[self.stage]
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         steps = -(-len(self.train) // args.batch_size)
-        batches = self.train.shuffled(
-            args.batch_size, args.reverse_complement, (self.seed, self.stage, self.epoch)
-        )
+        at = (self.seed, self.stage, self.epoch)
+        if self.fresh_negatives:
+            with self.phases("batches"):
+                self.train.shuffle_negatives(int(np.random.SeedSequence(at).generate_state(1)[0]))
+        batches = self.train.shuffled(args.batch_size, args.reverse_complement, at)
         desc = f"stage {self.stage + 1}/{len(self.stages)} epoch {self.epoch + 1}/{stage.epochs}"
         loss_sum, seen = torch.zeros((), device=self.train.device), 0
         self.model.train()
@@ -249,6 +256,7 @@ def train_classifier(
     checkpoint: Path,
     args: dict,
     dataset: str,
+    negatives: str,
     seed: int,
     gpu: int,
     threads: int,
@@ -275,6 +283,8 @@ def train_classifier(
     args : dict
         See `ClassifierArgs`.
     dataset : str
+    negatives : str
+        What the set's negatives are, by its statistics; only "shuffle" can be drawn anew.
     seed : int >= 0
     gpu, threads, gpu_share : int
         What the job was given, see `dflm.training.device.pick_device`.
@@ -310,12 +320,14 @@ def train_classifier(
         with phases("batches"):
             parts.append(SequenceBatches(sequences, labels, shape.k, shape.stride, device))
     log.info("%s: %d training and %d validation sequences", dataset, *map(len, parts))
-    run = _Classification(model, run_args, *parts, seed, History(history), phases)
+    fresh = run_args.fresh_negatives and negatives == "shuffle"
+    run = _Classification(model, run_args, *parts, seed, History(history), phases, fresh)
     with phases("reading"):
         provenance = {
             "classifier": asdict(run_args),
             "seed": seed,
             "dataset": dataset,
+            "negatives": negatives,
             "language_model_sha256": sha256_of(weights_in) if weights_in is not None else None,
             "train_sha256": sha256_of(train),
             "validation_sha256": sha256_of(validation),
