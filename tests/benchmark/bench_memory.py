@@ -95,9 +95,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="the published size too")
     parser.add_argument("--gpu", action="store_true", help="compare with what a GPU job asks for")
+    parser.add_argument("--quick", action="store_true", help="a look: the first rows")
     args = parser.parse_args()
     print("| stage | taken | asked for | times | device |\n|---|---|---|---|---|")
-    for name, measure, declare in rows(args.full, int(args.gpu)):
+    for name, measure, declare in rows(args.full, int(args.gpu))[: 4 if args.quick else None]:
         with tempfile.TemporaryDirectory() as made:
             taken = measure(Path(made))
             asked = declare(Path(made)) - resources.SNAKEMAKE

@@ -22,6 +22,17 @@ def amounts(output: str) -> dict[str, set[str]]:
     return found
 
 
+def of_devices(output: str) -> dict[str, str]:
+    """Return gpu_mem_mb of each rule's jobs, as a dry run shows it."""
+    found = {}
+    for job in re.split(r"^(?=(?:rule|checkpoint|localrule) )", output, flags=re.MULTILINE):
+        name = re.match(r"\w+ (\w+):", job)
+        memory = re.search(r"^    resources: .*\bgpu_mem_mb=([^,\s]+)", job, re.MULTILINE)
+        if name and memory:
+            found[name[1]] = memory[1]
+    return found
+
+
 def mb(amount: int) -> set[str]:
     return {str(-(-amount // resources.MB))}
 
@@ -70,8 +81,28 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     given = ["--set-resources", "pretrain_lm:gpu=8", "predict:gpu=0"]
     small = "language_model={embedding: 32, hidden: 96, layers: 2}"
     model = MODEL | {"embedding": 32, "hidden": 96, "layers": 2}
-    found = amounts(snakemake("--dry-run", *given, "--config", small))
+    output = snakemake("--dry-run", *given, "--config", small)
+    found = amounts(output)
     base = resources.pretraining(model, 640, 70, GENOME["train"], gpus=8)
     assert found["pretrain_lm"] == mb(base)
     assert base > 7 * resources.CUDA
     assert found["predict"] == mb(resources.predicting(model, 1000, ROWS, WIDTH, gpus=0))
+    # Of a GPU: the batch and the corpus are shared out over those that a job is given.
+    (eighth,) = mb(resources.on_device(model, 640 * 70, GENOME["train"], gpus=8))
+    (tuning,) = mb(resources.on_device(model, 800 * WIDTH))
+    (classifying,) = mb(resources.on_device(model, 400 * WIDTH))
+    assert of_devices(output) == {
+        "pretrain_lm": eighth,
+        "finetune_lm": tuning,
+        "train_classifier": classifying,
+        "predict": "0",
+    }
+
+
+def test_a_part_of_a_gpu_counts_as_one(snakemake):
+    finish_what_tells_sizes(snakemake.folder)
+    shards = ["--set-resources", "predict:gpu=0", "predict:gres=shard:1"]
+    output = snakemake("--dry-run", *shards)
+    assert amounts(output)["predict"] == mb(resources.predicting(MODEL, 1000, ROWS, WIDTH))
+    (device,) = mb(resources.predicting_on_device(MODEL, 1000, WIDTH))
+    assert of_devices(output)["predict"] == device

@@ -27,6 +27,7 @@ rule pretrain_lm:
         # Without GPUs: how many processes share out the streams, with the threads between them.
         processes=1,
         mem_mb=memory(pretraining_needs),
+        gpu_mem_mb=device_memory(pretraining_on_device),
         runtime=1440,
     params:
         architecture=architecture(),

@@ -31,11 +31,28 @@ def memory(amount):
     return mem_mb
 
 
+def device_memory(amount):
+    """Return gpu_mem_mb, what a job takes of each GPU, by a function as that of `memory`."""
+
+    def gpu_mem_mb(wildcards, input, rulename):
+        return -(-amount(input, rulename) // NEEDS.MB)
+
+    return gpu_mem_mb
+
+
 def given(rulename, resource, default):
     """Return what a rule is given of a resource, by itself, a profile or the command line."""
     found = workflow.get_rule(rulename).resources.get(resource)
     known = found is not None and not found.is_evaluable() and isinstance(found.value, int)
     return found.value if known else default
+
+
+def gpus_of(rulename):
+    """Return the GPUs that a rule is given; a part of one, SLURM's shard or mps, counts as one."""
+    # As it was written: Snakemake takes a text for an expression until a job is at hand.
+    gres = getattr(workflow.get_rule(rulename).resources.get("gres"), "raw", None)
+    part = str(gres).startswith(("shard", "mps"))
+    return max(given(rulename, "gpu", 1), int(part))
 
 
 def set_sizes(tables):
@@ -56,7 +73,7 @@ def set_sizes(tables):
 
 
 def genome_sizes(index):
-    """Return bases and masked bases of the training contigs, and the longest contig's length."""
+    """Return bases and masked bases to train on, the longest contig's length, and all bases."""
     return sizes_in(index, os.stat(index).st_mtime_ns)
 
 
@@ -69,12 +86,13 @@ def sizes_in(index, mtime):
         sum(contig["length"] for contig in train),
         sum(contig["soft_masked"] for contig in train),
         max(contig["length"] for contig in contigs),
+        sum(contig["length"] for contig in contigs),
     )
 
 
 def pretraining_needs(input, rulename):
     args = config["pretrain"]
-    bases, masked, _ = genome_sizes(input.index)
+    bases, masked, *_ = genome_sizes(input.index)
     return NEEDS.pretraining(
         architecture(),
         args["batch_size"],
@@ -82,25 +100,47 @@ def pretraining_needs(input, rulename):
         bases,
         variable=args["variable_bptt"],
         masked=masked,
-        gpus=given(rulename, "gpu", 1),
+        gpus=gpus_of(rulename),
         processes=given(rulename, "processes", 1),
         nodes=given(rulename, "nodes", 1),
     )
 
 
 def finetuning_needs(input, rulename):
-    batch, gpus = config["finetune"]["batch_size"], given(rulename, "gpu", 1)
+    batch, gpus = config["finetune"]["batch_size"], gpus_of(rulename)
     return NEEDS.finetuning(architecture(), batch, *set_sizes(input.train), gpus)
 
 
 def classifying_needs(input, rulename):
-    batch, gpus = config["classifier"]["batch_size"], given(rulename, "gpu", 1)
+    batch, gpus = config["classifier"]["batch_size"], gpus_of(rulename)
     return NEEDS.classifying(architecture(), batch, *set_sizes(input.train), gpus)
 
 
 def predicting_needs(input, rulename):
-    batch, gpus = config["predict"]["batch_size"], given(rulename, "gpu", 1)
+    batch, gpus = config["predict"]["batch_size"], gpus_of(rulename)
     return NEEDS.predicting(architecture(), batch, *set_sizes(input.test), gpus)
+
+
+def pretraining_on_device(input, rulename):
+    args, gpus = config["pretrain"], gpus_of(rulename)
+    bptt = args["bptt"] + NEEDS.LONGER * args["variable_bptt"]
+    bases = genome_sizes(input.index)[0]
+    return NEEDS.on_device(architecture(), args["batch_size"] * bptt, bases, gpus)
+
+
+def finetuning_on_device(input, rulename):
+    tokens = config["finetune"]["batch_size"] * set_sizes(input.train)[1]
+    return NEEDS.on_device(architecture(), tokens, gpus=gpus_of(rulename))
+
+
+def classifying_on_device(input, rulename):
+    tokens = config["classifier"]["batch_size"] * set_sizes(input.train)[1]
+    return NEEDS.on_device(architecture(), tokens, gpus=gpus_of(rulename))
+
+
+def predicting_on_device(input, rulename):
+    batch, width = config["predict"]["batch_size"], set_sizes(input.test)[1]
+    return NEEDS.predicting_on_device(architecture(), batch, width, gpus_of(rulename))
 
 
 def sharding_needs(input, rulename):
@@ -109,6 +149,15 @@ def sharding_needs(input, rulename):
 
 def splitting_needs(input, rulename):
     return NEEDS.splitting(sum(os.stat(path).st_size for path in (input.train, input.test)))
+
+
+def splitting_peaks_needs(input, rulename):
+    *_, longest, bases = genome_sizes(input.index)
+    # Text of this kind packs to a quarter at least.
+    files = filter(None, [input.peaks, input.get("negatives")])
+    text = sum(4 * os.stat(path).st_size for path in files)
+    width, negatives = config["peaks"]["width"], config["chipseq"]["negatives_per_positive"]
+    return NEEDS.splitting_peaks(text, bases, longest, width, negatives)
 
 
 def looking_up_needs(input, rulename):
