@@ -71,6 +71,16 @@ def rows(full: bool, gpus: int) -> list[tuple[str, Callable, Callable]]:
                 lambda f, b=bases: resources.looking_up(b, 1000, 101),
             )
         )
+    for bases, peaks in ((10**7, 2000), (10**8, 20_000)):
+        found.append(
+            (
+                f"split_peaks, {peaks:,} peaks on {bases:,} bases",
+                lambda f, b=bases, n=peaks: stages.cutting(f, b, n, "genomic"),
+                lambda f, b=bases: resources.splitting_peaks(
+                    (f / "peaks.bed").stat().st_size, b, b - b // 10, 101, 1
+                ),
+            )
+        )
     for peaks in (2000, 20_000):
         found.append(
             (

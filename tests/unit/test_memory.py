@@ -7,6 +7,7 @@ import pytest
 import torch
 from dflm import resources
 from dflm.model.language_model import LanguageModel
+from dflm.training import device
 from dflm.training.arguments import LanguageModelArgs
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmark"))
@@ -147,9 +148,11 @@ def test_what_the_amounts_grow_with():
     assert resources.predicting_on_device(full, 5000, 101) > 1.9 * (
         resources.predicting_on_device(full, 1000, 101) - resources.CUDA_CONTEXT
     )
+    filling = device.FILLING_ROWS, device.FILLING_BASES
+    assert filling == (resources.FILLING_ROWS, resources.FILLING_BASES)
     for stage in (resources.finetuning, resources.classifying, resources.predicting):
-        here, device = (stage(full, 800, 40_000, 101, gpus=n) for n in (0, 1))
-        assert resources.CUDA < device < resources.CUDA + 10**9
+        here, on_gpu = (stage(full, 800, 40_000, 101, gpus=n) for n in (0, 1))
+        assert resources.CUDA < on_gpu < resources.CUDA + 10**9
         assert stage(full, 400, 40_000, 101, gpus=0) < 0.7 * here
         assert stage(full, 800, 80_000, 101, gpus=0) > here + 40_000 * resources.OF_SEQUENCE
 

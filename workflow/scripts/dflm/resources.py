@@ -33,8 +33,8 @@ OF_UNIT_FORWARD = 40
 OF_WORD = 16
 # A sequence as a row of a table, as text, as text of the other strand, and as codes.
 OF_SEQUENCE, OF_BASE = 1500, 8
-# Rows that a GPU reads at once where no gradient is needed: they fill 95 % of 132 multiprocessors;
-# and a bound on their bases.
+# Rows that a GPU reads at once where no gradient is needed, and a bound on their bases: those of
+# dflm.training.device, which is not imported, as an edit here is no reason to train again.
 FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 LONGER = 30  # tokens by which a window of varying length may exceed the usual one (6 sigma)
 OF_PEAK = 20  # bytes of a line of BED, at least

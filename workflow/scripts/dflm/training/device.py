@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from dflm.resources import FILLING_BASES, FILLING_ROWS
 from dflm.training.sharing import share_gpu
 
 log = logging.getLogger(__name__)
+
+# Rows that fill 95 % of a big GPU's 132 multiprocessors, and a bound on their memory.
+FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 
 # Without it cuBLAS and cuDNN's recurrent layers may sum in another order at the next run. It is
 # the workspace that Hopper GPUs have anyway.
