@@ -352,7 +352,7 @@ def options() -> argparse.Namespace:
     args = parser.parse_args()
     if args.quick:
         args.rounds, args.seconds, args.curve = 1, 0.3, min(args.curve, 30)
-    if args.device == "cuda":
+    if args.device == "cuda" or args.quick:
         args.threads = args.threads[:1]
     return args
 
