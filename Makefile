@@ -26,7 +26,7 @@ help:
 	@echo "make test     lint, then the tests (without those marked slow and slurm)"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make format   bring the sources into the form that lint asks for"
-	@echo "make bench    run the benchmarks of tests/benchmark"
+	@echo "make bench    run the benchmarks of tests/benchmark, an hour; QUICK=1 for a look, some minutes"
 	@echo "make clean    remove the demo, caches, $(VENV) and $(PEERS)"
 	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all"
 
@@ -84,8 +84,10 @@ $(PEERS_STAMP): tests/benchmark/peers.txt constraints.txt | $(STAMP)
 		&& touch "$@" || { rm -rf "$(PEERS)"; echo "the peers cannot be installed: going on without"; }
 
 bench: $(STAMP) $(PEERS_STAMP)
-	@for script in tests/benchmark/bench_*.py; do \
-		echo "== $$script"; PYTHONPATH=workflow/scripts "$(BIN)/python" "$$script"; done
+	@failed=; for script in tests/benchmark/bench_*.py; do \
+		echo "== $$script"; \
+		PYTHONPATH=workflow/scripts "$(BIN)/python" "$$script" $(if $(QUICK),--quick) || failed+=" $$script"; \
+	done; if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 clean:
 	rm -rf demo "$(VENV)" "$(PEERS)" .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """How well the trained baselines tell real ChIP-seq peaks; prints a table for RESULTS.md.
 
-Run with ``python tests/benchmark/bench_baselines.py --data ../shared/data/chipseq gkm MYC SRF``.
+Run with ``python tests/benchmark/bench_baselines.py --data ../shared/data/chipseq gkm MYC SRF``;
+without a method both are run, on MYC alone.
 A set is the first --peaks positives of its AC file, a tenth of them for validation, with one
 dinucleotide shuffle each; its B file is scored once. Each training is a process of its own, on
 one thread; its CPU time and its memory are those of training and prediction.
@@ -125,34 +126,46 @@ def work(method: str, folder: Path, args: dict, seed: int) -> None:
 def main() -> None:
     """Print a row for each set."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=ARGS)
+    parser.add_argument("method", nargs="?", choices=ARGS)
     parser.add_argument("tf", nargs="*", help="sets, by their first field; all when none is given")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/chipseq"))
+    data = os.environ.get("DFLM_REAL_DATA", "../shared/data")
+    parser.add_argument("--data", type=Path, default=Path(data, "chipseq"))
     parser.add_argument("--peaks", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--args", default="{}", help="JSON: settings other than those of ARGS")
+    parser.add_argument("--quick", action="store_true", help="a look: few peaks")
     options = parser.parse_args()
-    args = {**ARGS[options.method], **json.loads(options.args)}
     if options.worker:
+        args = {**ARGS[options.method], **json.loads(options.args)}
         work(options.method, options.worker, args, options.seed)
         return
-    sets = options.tf or sorted(
-        path.name.split("_")[0] for path in options.data.glob("*_AC.seq.gz")
-    )
+    if not options.data.is_dir():
+        print(f"no real data: {options.data} is missing; name it by --data or DFLM_REAL_DATA")
+        return
+    if options.quick:
+        options.peaks = 500
+    here = sorted(path.name.split("_")[0] for path in options.data.glob("*_AC.seq.gz"))
+    sets = options.tf or (here if options.method else ["MYC"])
     print("| set | method | validation AUROC | test AUROC | CPU s | peak MiB |")
     print("|---|---|---|---|---|---|")
+    for method in [options.method] if options.method else ARGS:
+        judge(method, sets, options)
+
+
+def judge(method: str, sets: list[str], options: argparse.Namespace) -> None:
+    """Print the rows of one method."""
     for tf in sets:
         with tempfile.TemporaryDirectory() as folder:
             prepare(options.data, tf, options.peaks, options.seed, Path(folder))
-            command = [sys.executable, __file__, options.method, "--worker", folder]
+            command = [sys.executable, __file__, method, "--worker", folder]
             done = subprocess.run(
                 [*command, "--args", options.args, "--seed", str(options.seed)],
                 check=True,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        print(f"| {tf} | {options.method} | " + " | ".join(done.stdout.split()) + " |", flush=True)
+        print(f"| {tf} | {method} | " + " | ".join(done.stdout.split()) + " |", flush=True)
 
 
 if __name__ == "__main__":

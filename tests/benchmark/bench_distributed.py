@@ -87,7 +87,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--sizes", nargs="*", default=["small", "full"])
+    parser.add_argument("--quick", action="store_true", help="a look: one short round")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds, options.sizes = 1, 0.3, ["small"]
     count, device = options.processes, "cuda" if gpu else "cpu"
     batches = {"small": (1280, 5120), "full": (640, 2560)} if gpu else {"small": (32, 128)}
     batches = {"full": (16,), **batches}

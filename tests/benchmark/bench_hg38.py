@@ -160,7 +160,10 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=50_000, help="held-out tokens to read")
     parser.add_argument("--gpu", action="store_true", help="pretrain on the GPU, if there is one")
     parser.add_argument("--limit", type=float, default=8.0, help="GiB of host memory allowed")
+    parser.add_argument("--quick", action="store_true", help="a look: a small genome, few steps")
     args = parser.parse_args()
+    if args.quick:
+        args.scale, args.steps = 0.02, 5
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="hg38_") as made:
         sys.exit(bench(Path(made), args))
 

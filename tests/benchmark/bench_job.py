@@ -3,9 +3,10 @@
 The demo's model on one simulated set, by the workflow's own jobs, each round with all jobs of the
 set anew. Seconds are those that the jobs write to the set's metrics.json themselves, so that
 Snakemake's own, named apart, do not count. Run with
-`PYTHONPATH=workflow/scripts python tests/benchmark/bench_job.py [rounds]`.
+`PYTHONPATH=workflow/scripts python tests/benchmark/bench_job.py --rounds 3`.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -97,4 +98,8 @@ def main(number: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a look: one round")
+    options = parser.parse_args()
+    main(1 if options.quick else options.rounds)

@@ -71,6 +71,16 @@ def rows(full: bool, gpus: int) -> list[tuple[str, Callable, Callable]]:
                 lambda f, b=bases: resources.checking(b, 3000, 101),
             )
         )
+    for bases, peaks in ((10**7, 2000), (10**8, 20_000)):
+        found.append(
+            (
+                f"split_peaks, {peaks:,} peaks on {bases:,} bases",
+                lambda f, b=bases, n=peaks: stages.cutting(f, b, n, "genomic"),
+                lambda f, b=bases: resources.splitting_peaks(
+                    (f / "peaks.bed").stat().st_size, b, b - b // 10, 101, 1
+                ),
+            )
+        )
     for peaks in (2000, 20_000):
         found.append(
             (
@@ -95,9 +105,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="the published size too")
     parser.add_argument("--gpu", action="store_true", help="compare with what a GPU job asks for")
+    parser.add_argument("--quick", action="store_true", help="a look: the first rows")
     args = parser.parse_args()
     print("| stage | taken | asked for | times | device |\n|---|---|---|---|---|")
-    for name, measure, declare in rows(args.full, int(args.gpu)):
+    for name, measure, declare in rows(args.full, int(args.gpu))[: 4 if args.quick else None]:
         with tempfile.TemporaryDirectory() as made:
             taken = measure(Path(made))
             asked = declare(Path(made)) - resources.SNAKEMAKE

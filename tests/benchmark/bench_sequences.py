@@ -162,7 +162,10 @@ def main() -> None:
     parser.add_argument("--megabases", type=int, default=200, help="size of the genome")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="where to write; a temporary folder otherwise")
+    parser.add_argument("--quick", action="store_true", help="a look: a small genome, one round")
     args = parser.parse_args()
+    if args.quick:
+        args.megabases, args.rounds = 20, 1
     with tempfile.TemporaryDirectory(dir=args.folder) as made:
         bench(Path(made), args.megabases * 10**6, args.rounds)
 

@@ -14,7 +14,9 @@ with it the memory settings of `dflm.training.device.pick_device`; fastai has a 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -28,7 +30,9 @@ sys.path[:0] = [str(HERE.parents[1] / "workflow" / "scripts"), str(HERE)]
 
 import torch  # noqa: E402
 from dflm.model.language_model import Architecture, Dropouts, LanguageModel  # noqa: E402
+from dflm.sequences.kmers import encode  # noqa: E402
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs  # noqa: E402
+from dflm.training.batches import BPTTStream  # noqa: E402
 from dflm.training.device import autocast, lower_precision, pick_device  # noqa: E402
 from dflm.training.optim import adamw  # noqa: E402
 from dflm.training.step import LanguageModelStep  # noqa: E402
@@ -159,11 +163,14 @@ def matrix_rate(device: str, bf16: bool, seconds: float) -> float:
 class Sides:
     """All sides of a comparison on one workload."""
 
-    def __init__(self, peer: Peer | None, bf16: bool, names: list[str]) -> None:
+    def __init__(self, peer: Peer | None, bf16: bool, names: list[str], device: str) -> None:
         self.peer, self.paces = peer, {}
         half = [False, True] if bf16 else [False]
         self.all = [("ours", bf16)]
-        self.all += [(name, b) for name in names for b in half if name == "plain" or peer]
+        for name in names:
+            # The mixed precision of fastai's Learner is CUDA's alone: on a CPU it changes nothing.
+            halves = [False] if name == "learner" and device == "cpu" else half
+            self.all += [(name, b) for b in halves if name == "plain" or peer]
 
     def rate(self, name: str, bf16: bool, kind: str, work: dict, threads: int, seconds: float):
         work = {**work, "bf16": bf16}
@@ -201,7 +208,7 @@ def shown(values: list[float]) -> str:
 
 def compare(peer: Peer | None, work: dict, size: str, threads: int, args, bf16: bool) -> None:
     """Measure all sides on one workload; print rows of the table."""
-    sides = Sides(peer, bf16, args.peers)
+    sides = Sides(peer, bf16, args.peers, work["device"])
     for kind in ("train", "infer"):
         rates: dict[tuple[str, bool], list[float]] = {side: [] for side in sides.all}
         roof = []
@@ -257,49 +264,70 @@ def growth(size: str, threads: int, args, bf16: bool) -> list[str]:
     return rows
 
 
-def same_curve(peer: Peer, args) -> list[str]:
+def real_windows(work: dict, count: int) -> torch.Tensor:
+    """Windows of human sequence like `workload.windows`; the made-up ones where there is none.
+
+    Its pieces follow each other without a gap, since fastai would try to predict the gaps.
+    """
+    data = Path(os.environ.get("DFLM_REAL_DATA", HERE.parents[2] / "shared" / "data"))
+    genome = data / "genome" / "human_pieces.fa.gz"
+    if not genome.exists():
+        print(f"no real data ({genome}): made-up sequence instead\n")
+        return windows(work, count)
+    with gzip.open(genome, "rt") as file:
+        pieces = "".join(line.strip() for line in file if not line.startswith(">"))
+    codes = torch.from_numpy(encode(pieces.upper().replace("N", "")))
+    stream = BPTTStream(codes, K, 1, work["batch"], work["length"])
+    cut = [stream.window(*one) for one in stream.windows()[:count]]
+    return torch.stack([torch.cat([tokens, targets[:, -1:]], 1) for tokens, targets in cut])
+
+
+def same_curve(peer: Peer, args, bf16: bool) -> list[str]:
     """Train our model and fastai's from the same weights on the same tokens; lines of text."""
-    lines = []
     torch.set_num_threads(1)
     shape = {"batch": 16, "length": 40, "device": "cpu", "bf16": False}
-    steps = args.curve
-    for drops in (False, True):
-        work = {**workload("small", **shape), "learning_rate": 3e-3, "decay": 0.0}
-        # fastai's weight dropout breaks at 0 when the mode changes; this one drops nothing.
-        none = {**dict.fromkeys(DROPOUTS, 0.0), "weight": 1e-12}
-        work["dropouts"] = DROPOUTS if drops else none
-        ours, theirs = [], []
-        for seed in range(1, 4 if drops else 2):
-            engine = Ours(work)
-            engine.windows, engine.at = windows(work, steps), -1
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "weights.pt"
-                torch.save(engine.model.state_dict(), path)
-                theirs.append(
-                    peer.ask(
-                        ask="curve",
-                        work=work,
-                        weights=str(path),
-                        steps=steps,
-                        seed=seed,
-                        threads=1,
-                    )
-                )
+    steps, lines = args.curve, []
+    with tempfile.TemporaryDirectory() as name:
+        weights, tokens = Path(name) / "weights.pt", Path(name) / "windows.pt"
+
+        def ours(work: dict, seed: int, half: bool) -> list[float]:
+            engine = Ours({**work, "bf16": half}, seed)
+            engine.windows, engine.at = torch.load(tokens), -1
+            torch.save(engine.model.state_dict(), weights)
             torch.manual_seed(100 + seed)
-            ours.append([float(engine.train()) for _ in range(steps)])
-        a, b = torch.tensor(ours), torch.tensor(theirs)
-        if drops:
-            a, b = a[:, -20:].mean(1), b[:, -20:].mean(1)
-            lines.append(
-                f"All dropouts on, mean loss of the last 20 of {steps} steps, 3 draws of masks, "
-                f"nats: ours {a.mean():.4f} +- {a.std():.4f}, "
-                f"fastai {b.mean():.4f} +- {b.std():.4f}."
-            )
-        else:
-            lines.append(
-                f"Same weights and tokens, dropouts 0, {steps} steps: loss {a[0, 0]:.4f} -> "
-                f"{a[0, -1]:.4f} nats; largest difference to fastai {(a - b).abs().max():.1e}."
-            )
+            return [float(engine.train()) for _ in range(steps)]
+
+        def theirs(work: dict, seed: int) -> list[float]:
+            given = {"weights": str(weights), "windows": str(tokens), "seed": seed, "threads": 1}
+            return peer.ask(ask="curve", work=work, steps=steps, **given)
+
+        for drops in (False, True):
+            work = {**workload(args.curve_size, **shape), "learning_rate": 3e-3, "decay": 0.0}
+            # fastai's weight dropout breaks at 0 when the mode changes; this one drops nothing.
+            none = {**dict.fromkeys(DROPOUTS, 0.0), "weight": 1e-12}
+            work["dropouts"] = DROPOUTS if drops else none
+            torch.save(real_windows(work, steps), tokens)
+            curves: dict[str, list[list[float]]] = {}
+            for seed in range(1, args.draws + 1 if drops else 2):
+                for half in [False, True] if bf16 else [False]:
+                    side = f"ours in {'bf16' if half else 'fp32'}"
+                    curves.setdefault(side, []).append(ours(work, seed, half))
+                curves.setdefault("fastai in fp32", []).append(theirs(work, seed))
+            bits = {side: torch.tensor(curve) / math.log(2) for side, curve in curves.items()}
+            what = f"all dropouts on, {args.draws} draws" if drops else "dropouts 0, same weights"
+            last = min(20, steps)
+            ends = [
+                f"{side} {curve[:, -last:].mean():.4f}"
+                + (f" +- {curve[:, -last:].mean(1).std():.4f}" if len(curve) > 1 else "")
+                for side, curve in bits.items()
+            ]
+            lines.append(f"{what}: mean of the last {last} of {steps} steps, {', '.join(ends)}.")
+            if not drops:
+                gaps = [
+                    f"{side} {(curve - bits['fastai in fp32']).abs().max():.1e}"
+                    for side, curve in list(bits.items())[:-1]
+                ]
+                lines.append(f"Largest difference of a step to fastai: {', '.join(gaps)}.")
     return lines
 
 
@@ -316,13 +344,15 @@ def options() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", default=["learner", "bare", "plain"])
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--environment", type=Path, default=HERE.parents[1] / ".venv-bench")
-    parser.add_argument("--curve", type=int, default=100, help="steps of the loss curves; 0: none")
+    parser.add_argument("--curve", type=int, default=300, help="steps of the loss curves; 0: none")
+    parser.add_argument("--curve-size", default="small", choices=("small", "full"))
+    parser.add_argument("--draws", type=int, default=3, help="of dropout masks, for the curves")
     parser.add_argument("--no-growth", action="store_true", help="leave the second table out")
     parser.add_argument("--quick", action="store_true", help="a look: one short round")
     args = parser.parse_args()
     if args.quick:
-        args.rounds, args.seconds = 1, 0.3
-    if args.device == "cuda":
+        args.rounds, args.seconds, args.curve = 1, 0.3, min(args.curve, 30)
+    if args.device == "cuda" or args.quick:
         args.threads = args.threads[:1]
     return args
 
@@ -354,8 +384,10 @@ def main() -> None:
         print("| varied | batch | tokens/s, median (range) | GFLOP/s |\n|---|---|---|---|")
         print("\n".join(growth(size, threads, args, bf16)))
     if args.curve and peer:
-        print("\nThe same loss curve as fastai's Learner (small size, 16 x 40)\n")
-        print("\n".join(f"* {line}" for line in same_curve(peer, args)))
+        print(
+            f"\nThe same loss curve as fastai's Learner ({args.curve_size} size, 16 x 40), bits\n"
+        )
+        print("\n".join(f"* {line}" for line in same_curve(peer, args, bf16)))
     if peer:
         peer.close()
     print(f"\n{time.perf_counter() - started:.0f} s in all")

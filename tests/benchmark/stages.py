@@ -302,6 +302,32 @@ def splitting(folder: Path, sequences: int, width: int = 101) -> dict:
     )
 
 
+def cutting(folder: Path, bases: int, peaks: int, negatives: str, width: int = 101) -> dict:
+    """Measure the cutting of that many peaks out of a genome whose last contig is a tenth of it."""
+    places = make_genome(folder / "genome", bases - bases // 10, bases // 10)
+    gap = bases // peaks
+    with (folder / "peaks.bed").open("w") as stream:
+        for at in range(peaks):
+            start, contig = at * gap, "t"
+            if start >= bases - bases // 10:
+                start, contig = start - (bases - bases // 10), "v"
+            stream.write(f"{contig}\t{start + width}\t{start + 2 * width}\tpeak_{at}\t{at}\n")
+    return measured(
+        "dflm.sequences.peak_splits",
+        "split_peaks",
+        folder / "peaks.bed",
+        None,
+        places["index"],
+        places["contigs"],
+        *(folder / f"{part}.tsv.gz" for part in ("train", "validation", "test")),
+        folder / "stats.json",
+        dataset="TF_CELL_x",
+        seed=1,
+        **settings()["chipseq"],
+        **settings()["peaks"] | {"negatives": negatives, "width": width},
+    )
+
+
 def sharding(folder: Path, bases: int, contigs: int = 4) -> dict:
     """Measure the sharding of a genome."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from dflm import resources
 from dflm.model.language_model import LanguageModel
+from dflm.training import device
 from dflm.training.arguments import LanguageModelArgs
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmark"))
@@ -104,6 +105,21 @@ def test_splitting(tmp_path, sequences):
     holds(found, resources.splitting(packed))
 
 
+@pytest.mark.parametrize(
+    ("bases", "peaks", "negatives"),
+    [
+        (10**7, 2000, "shuffle"),
+        (10**7, 20_000, "shuffle"),
+        (10**8, 20_000, "genomic"),
+        pytest.param(4 * 10**8, 50_000, "genomic", marks=pytest.mark.slow),
+    ],
+)
+def test_splitting_peaks(tmp_path, bases, peaks, negatives):
+    found = stages.cutting(tmp_path, bases, peaks, negatives)
+    text = (tmp_path / "peaks.bed").stat().st_size
+    holds(found, resources.splitting_peaks(text, bases, bases - bases // 10, 101, 1))
+
+
 @pytest.mark.parametrize("bases", [10**6, 20 * 10**6])
 def test_sharding(tmp_path, bases):
     holds(stages.sharding(tmp_path, bases), resources.sharding())
@@ -140,9 +156,18 @@ def test_what_the_amounts_grow_with():
     )
     assert resources.pretraining(small, 1, 70, bases) > 6e9
     assert resources.on_device(full, 0, bases=bases) == resources.on_device(full, 0) + bases
+    whole, half = (resources.on_device(full, 44_800, bases, gpus=n) for n in (1, 2))
+    assert 0.5 * whole < half < 0.65 * whole
+    assert resources.on_device(full, 44_800, gpus=0) == 0
+    assert resources.predicting_on_device(full, 1000, 101, gpus=0) == 0
+    assert resources.predicting_on_device(full, 5000, 101) > 1.9 * (
+        resources.predicting_on_device(full, 1000, 101) - resources.CUDA_CONTEXT
+    )
+    filling = device.FILLING_ROWS, device.FILLING_BASES
+    assert filling == (resources.FILLING_ROWS, resources.FILLING_BASES)
     for stage in (resources.finetuning, resources.classifying, resources.predicting):
-        here, device = (stage(full, 800, 40_000, 101, gpus=n) for n in (0, 1))
-        assert resources.CUDA < device < resources.CUDA + 10**9
+        here, on_gpu = (stage(full, 800, 40_000, 101, gpus=n) for n in (0, 1))
+        assert resources.CUDA < on_gpu < resources.CUDA + 10**9
         assert stage(full, 400, 40_000, 101, gpus=0) < 0.7 * here
         assert stage(full, 800, 80_000, 101, gpus=0) > here + 40_000 * resources.OF_SEQUENCE
 

@@ -1,9 +1,11 @@
 """The time loop against torch's kernel, against differences, and the rule that chooses it."""
 
+from functools import partial
+
 import pytest
 import torch
 from dflm.model.layers import WeightDropLSTM
-from dflm.model.recurrence import LOOP_WIDTH, lstm, takes_time_loop, time_loop
+from dflm.model.recurrence import LOOP_SHARE, LOOP_WIDTH, lstm, takes_time_loop, time_loop
 from torch import _VF
 
 
@@ -86,18 +88,36 @@ def test_bf16_products_stay_close_and_the_state_stays_float32():
     assert not torch.equal(ours[0], exact[0])
 
 
-def test_the_rule_takes_the_loop_in_bf16_for_wide_layers_or_where_there_is_nothing_else():
-    assert not takes_time_loop(LOOP_WIDTH)
+def test_the_rule_takes_the_loop_to_learn_wide_layers_in_bf16_or_where_there_is_nothing_else():
+    most = LOOP_WIDTH // LOOP_SHARE
+    assert not takes_time_loop(LOOP_WIDTH, most, True)
+    else_none = not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     with torch.autocast("cpu", torch.bfloat16):
-        assert takes_time_loop(LOOP_WIDTH)
-        else_none = not torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        assert takes_time_loop(LOOP_WIDTH - 1) == else_none
-    made = layer(3, 2, 4, LOOP_WIDTH)
-    with torch.no_grad():
-        assert torch.equal(lstm(*made, True)[0], by_torch(*made)[0])
-        with torch.autocast("cpu", torch.bfloat16):
-            looped = time_loop(*made, torch.bfloat16)
-            assert torch.equal(lstm(*made, True)[0], looped[0])
+        assert takes_time_loop(LOOP_WIDTH, most, True)
+        assert takes_time_loop(LOOP_WIDTH, most + 1, True) == else_none
+        assert takes_time_loop(LOOP_WIDTH - 1, 1, True) == else_none
+        assert takes_time_loop(LOOP_WIDTH, most, False) == else_none
+    x, state, weights = layer(3, 2, 4, LOOP_WIDTH)
+    assert torch.equal(lstm(x, state, weights)[0], by_torch(x, state, weights)[0])
+    frozen = x.detach(), [s.detach() for s in state], [weight.detach() for weight in weights]
+    with torch.autocast("cpu", torch.bfloat16):
+        looped = time_loop(x, state, weights, torch.bfloat16)[0]
+        assert torch.equal(lstm(x, state, weights)[0], looped)
+        with torch.no_grad():
+            predicted = lstm(x, state, weights)[0]
+        assert torch.equal(predicted, lstm(*frozen)[0])
+        assert torch.equal(predicted, looped if else_none else by_torch(*frozen)[0])
+    torch.testing.assert_close(predicted.float(), looped, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("batch", [1, 5, 32])
+def test_products_in_onednns_order_equal_plain_ones(monkeypatch, batch):
+    made = layer(6, batch, 40, 48)
+    run = partial(time_loop, dtype=torch.bfloat16)
+    ordered = results(run, *made)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    for a, b in zip(ordered, results(run, *made), strict=True):
+        assert (a - b).norm() < 0.01 * b.norm()  # some results round the other way
 
 
 def test_wide_and_narrow_layers_follow_each_other_in_bf16():

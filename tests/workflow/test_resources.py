@@ -22,6 +22,17 @@ def amounts(output: str) -> dict[str, set[str]]:
     return found
 
 
+def of_devices(output: str) -> dict[str, set[str]]:
+    """Return the gpu_mem_mb of each rule's jobs, as a dry run shows them."""
+    found = {}
+    for job in re.split(r"^(?=(?:rule|checkpoint|localrule) )", output, flags=re.MULTILINE):
+        name = re.match(r"\w+ (\w+):", job)
+        memory = re.search(r"^    resources: .*\bgpu_mem_mb=([^,\s]+)", job, re.MULTILINE)
+        if name and memory:
+            found.setdefault(name[1], set()).add(memory[1])
+    return found
+
+
 def mb(amount: int) -> set[str]:
     return {str(-(-amount // resources.MB))}
 
@@ -72,7 +83,9 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     model = MODEL | {"embedding": 32, "hidden": 96, "layers": 2}
     # A method's own widths count for its jobs.
     wide = "variants={wide: {language_model: {hidden: 384}}}"
-    found = amounts(snakemake("--dry-run", *given, "--config", small, wide, "baselines=[gkm, cnn]"))
+    chosen = [small, wide, "baselines=[gkm, cnn]", "discriminate={epochs: 0}"]
+    output = snakemake("--dry-run", *given, "--config", *chosen)
+    found = amounts(output)
     of_both = [model, model | {"hidden": 384}]
     base = resources.pretraining(model, 640, 70, GENOME["train"], gpus=8)
     more = resources.pretraining(of_both[1], 640, 70, GENOME["train"], gpus=8)
@@ -84,3 +97,23 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     assert found["run_gkm"] == mb(resources.gapping(ROWS, WIDTH))
     widths = [6, 9, 12, 18]
     assert found["run_cnn"] == mb(resources.convolving(widths, 32, 128, ROWS, WIDTH))
+
+    def of_each(amount, *arguments, **others):
+        return set().union(*(mb(amount(each, *arguments, **others)) for each in of_both))
+
+    # Of a GPU: the batch and the corpus are shared out over those that a job is given.
+    assert of_devices(output) == {
+        "pretrain_lm": of_each(resources.on_device, 640 * 70, GENOME["train"], gpus=8),
+        "finetune_lm": of_each(resources.on_device, 800 * WIDTH),
+        "train_classifier": of_each(resources.on_device, 400 * WIDTH),
+        "predict": {"0"},
+    }
+
+
+def test_a_part_of_a_gpu_counts_as_one(snakemake):
+    finish_what_tells_sizes(snakemake.folder)
+    shards = ["--set-resources", "predict:gpu=0", "predict:gres=shard:1"]
+    output = snakemake("--dry-run", *shards)
+    assert amounts(output)["predict"] == mb(resources.predicting(MODEL, 1000, ROWS, WIDTH))
+    device = mb(resources.predicting_on_device(MODEL, 1000, WIDTH))
+    assert of_devices(output)["predict"] == device

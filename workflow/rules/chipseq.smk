@@ -187,7 +187,7 @@ checkpoint split_peaks:
         "../envs/genomics.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=memory(splitting_peaks_needs),
         runtime=30,
     params:
         split=config["chipseq"],

@@ -31,6 +31,7 @@ rule train_classifier:
         gpu=1,
         gpu_share=100,
         mem_mb=memory(classifying_needs),
+        gpu_mem_mb=device_memory(classifying_on_device),
         runtime=240,
     params:
         args=without("classifier", "start"),
@@ -63,6 +64,7 @@ rule predict:
         gpu=1,
         gpu_share=100,
         mem_mb=memory(predicting_needs),
+        gpu_mem_mb=device_memory(predicting_on_device),
         runtime=30,
     params:
         args=setting("predict"),

@@ -26,6 +26,7 @@ rule finetune_lm:
         gpu=1,
         gpu_share=100,
         mem_mb=memory(finetuning_needs),
+        gpu_mem_mb=device_memory(finetuning_on_device),
         runtime=240,
     params:
         architecture=architecture,

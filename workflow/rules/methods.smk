@@ -79,7 +79,9 @@ def settings_of(config, layer, schema):
 
 def discriminates(settings):
     """Say whether there is a second pretraining; a given language model is taken as it is."""
-    return settings["discriminate"]["epochs"] > 0 and settings["language_model"]["pretrained"] is None
+    return (
+        settings["discriminate"]["epochs"] > 0 and settings["language_model"]["pretrained"] is None
+    )
 
 
 def basis(stage, settings, seed):

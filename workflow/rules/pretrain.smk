@@ -29,6 +29,7 @@ rule pretrain_lm:
         # Without GPUs: how many processes share out the streams, with the threads between them.
         processes=1,
         mem_mb=memory(pretraining_needs),
+        gpu_mem_mb=device_memory(pretraining_on_device),
         runtime=1440,
     params:
         architecture=architecture,
@@ -61,7 +62,9 @@ rule discriminate_genome:
     threads: 4
     resources:
         gpu=1,
+        gpu_share=100,
         mem_mb=memory(discriminating_needs),
+        gpu_mem_mb=device_memory(discriminating_on_device),
         runtime=480,
     params:
         dropout=lambda wildcards: settings(wildcards)["language_model"]["dropout"],

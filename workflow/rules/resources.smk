@@ -21,8 +21,8 @@ USUAL_SET = dict(rows=100_000, width=101)  # where the statistics of a set are n
 def memory(amount):
     """Return mem_mb by a function of configuration, input and rule in bytes; it grows with each attempt.
 
-    The configuration is that of the job's method. Where the function asks for a file that is not there yet, Snakemake waits with the amount
-    until the job is about to start.
+    The configuration is that of the job's method. Where the function asks for a file that is not
+    there yet, Snakemake waits with the amount until the job is about to start.
     """
 
     def mem_mb(wildcards, input, attempt, rulename):
@@ -31,11 +31,28 @@ def memory(amount):
     return mem_mb
 
 
+def device_memory(amount):
+    """Return gpu_mem_mb, what a job takes of each GPU, by a function as that of `memory`."""
+
+    def gpu_mem_mb(wildcards, input, rulename):
+        return -(-amount(settings(wildcards), input, rulename) // NEEDS.MB)
+
+    return gpu_mem_mb
+
+
 def given(rulename, resource, default):
     """Return what a rule is given of a resource, by itself, a profile or the command line."""
     found = workflow.get_rule(rulename).resources.get(resource)
     known = found is not None and not found.is_evaluable() and isinstance(found.value, int)
     return found.value if known else default
+
+
+def gpus_of(rulename):
+    """Return the GPUs that a rule is given; a part of one, SLURM's shard or mps, counts as one."""
+    # As it was written: Snakemake takes a text for an expression until a job is at hand.
+    gres = getattr(workflow.get_rule(rulename).resources.get("gres"), "raw", None)
+    part = str(gres).startswith(("shard", "mps"))
+    return max(given(rulename, "gpu", 1), int(part))
 
 
 def set_sizes(tables):
@@ -56,7 +73,7 @@ def set_sizes(tables):
 
 
 def genome_sizes(index):
-    """Return bases and masked bases of the training contigs, and the longest contig's length."""
+    """Return bases and masked bases to train on, the longest contig's length, and all bases."""
     return sizes_in(index, os.stat(index).st_mtime_ns)
 
 
@@ -69,12 +86,13 @@ def sizes_in(index, mtime):
         sum(contig["length"] for contig in train),
         sum(contig["soft_masked"] for contig in train),
         max(contig["length"] for contig in contigs),
+        sum(contig["length"] for contig in contigs),
     )
 
 
 def pretraining_needs(settings, input, rulename):
     args = settings["pretrain"]
-    bases, masked, _ = genome_sizes(input.index)
+    bases, masked, *_ = genome_sizes(input.index)
     return NEEDS.pretraining(
         architecture_of(settings),
         args["batch_size"],
@@ -82,31 +100,59 @@ def pretraining_needs(settings, input, rulename):
         bases,
         variable=args["variable_bptt"],
         masked=masked,
-        gpus=given(rulename, "gpu", 1),
+        gpus=gpus_of(rulename),
         processes=given(rulename, "processes", 1),
         nodes=given(rulename, "nodes", 1),
     )
 
 
 def discriminating_needs(settings, input, rulename):
-    args, gpus = settings["discriminate"], given(rulename, "gpu", 1)
+    args, gpus = settings["discriminate"], gpus_of(rulename)
     sizes = (args["batch_size"], args["windows"] + args["validation_windows"], args["width"])
     return NEEDS.discriminating(architecture_of(settings), *sizes, gpus)
 
 
 def finetuning_needs(settings, input, rulename):
-    batch, gpus = settings["finetune"]["batch_size"], given(rulename, "gpu", 1)
+    batch, gpus = settings["finetune"]["batch_size"], gpus_of(rulename)
     return NEEDS.finetuning(architecture_of(settings), batch, *set_sizes(input.train), gpus)
 
 
 def classifying_needs(settings, input, rulename):
-    batch, gpus = settings["classifier"]["batch_size"], given(rulename, "gpu", 1)
+    batch, gpus = settings["classifier"]["batch_size"], gpus_of(rulename)
     return NEEDS.classifying(architecture_of(settings), batch, *set_sizes(input.train), gpus)
 
 
 def predicting_needs(settings, input, rulename):
-    batch, gpus = settings["predict"]["batch_size"], given(rulename, "gpu", 1)
+    batch, gpus = settings["predict"]["batch_size"], gpus_of(rulename)
     return NEEDS.predicting(architecture_of(settings), batch, *set_sizes(input.test), gpus)
+
+
+def pretraining_on_device(settings, input, rulename):
+    args, gpus = settings["pretrain"], gpus_of(rulename)
+    bptt = args["bptt"] + NEEDS.LONGER * args["variable_bptt"]
+    bases = genome_sizes(input.index)[0]
+    return NEEDS.on_device(architecture_of(settings), args["batch_size"] * bptt, bases, gpus)
+
+
+def discriminating_on_device(settings, input, rulename):
+    args = settings["discriminate"]
+    tokens = 2 * args["batch_size"] * args["width"]
+    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
+
+
+def finetuning_on_device(settings, input, rulename):
+    tokens = settings["finetune"]["batch_size"] * set_sizes(input.train)[1]
+    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
+
+
+def classifying_on_device(settings, input, rulename):
+    tokens = settings["classifier"]["batch_size"] * set_sizes(input.train)[1]
+    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
+
+
+def predicting_on_device(settings, input, rulename):
+    batch, width = settings["predict"]["batch_size"], set_sizes(input.test)[1]
+    return NEEDS.predicting_on_device(architecture_of(settings), batch, width, gpus_of(rulename))
 
 
 def sharding_needs(settings, input, rulename):
@@ -118,8 +164,17 @@ def splitting_needs(settings, input, rulename):
 
 
 def checking_needs(settings, input, rulename):
-    longest = genome_sizes(input.index)[2] if "index" in input.keys() else 0
+    longest = genome_sizes(input.index)[-2] if "index" in input.keys() else 0
     return NEEDS.checking(longest, *set_sizes(input.test))
+
+
+def splitting_peaks_needs(settings, input, rulename):
+    *_, longest, bases = genome_sizes(input.index)
+    # Text of this kind packs to a quarter at least.
+    files = filter(None, [input.peaks, input.get("negatives")])
+    text = sum(4 * os.stat(path).st_size for path in files)
+    width, negatives = config["peaks"]["width"], config["chipseq"]["negatives_per_positive"]
+    return NEEDS.splitting_peaks(text, bases, longest, width, negatives)
 
 
 def evaluating_needs(settings, input, rulename):
@@ -138,6 +193,6 @@ def ls_gkm_needs(settings, input, rulename):
 
 def convolving_needs(settings, input, rulename):
     """Of the convolutional network."""
-    cnn, gpus = settings["cnn"], given(rulename, "gpu", 1)
+    cnn, gpus = settings["cnn"], gpus_of(rulename)
     batch = cnn["batch_size"]
     return NEEDS.convolving(cnn["widths"], cnn["filters"], batch, *set_sizes(input.train), gpus)

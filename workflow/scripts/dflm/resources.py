@@ -34,7 +34,12 @@ OF_UNIT_FORWARD = 40
 OF_WORD = 16
 # A sequence as a row of a table, as text, as text of the other strand, and as codes.
 OF_SEQUENCE, OF_BASE = 1500, 8
+# Rows that a GPU reads at once where no gradient is needed, and a bound on their bases: those of
+# dflm.training.device, which is not imported, as an edit here is no reason to train again.
+FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 LONGER = 30  # tokens by which a window of varying length may exceed the usual one (6 sigma)
+OF_PEAK = 20  # bytes of a line of BED, at least
+OF_CELL = 8  # a window that a negative may be drawn from
 OF_WINDOW = 150  # an entry in the list of an epoch's windows
 # Two halves of a window of a gapped k-mer, of 16 bits each, on the way from text.
 OF_WINDOWS = 24
@@ -183,24 +188,55 @@ def predicting(model: dict, batch_size: int, sequences: int, width: int, gpus: i
     return own + TORCH + of_prediction(model, min(batch_size, sequences) * width)
 
 
-def on_device(model: dict, tokens: int, bases: int = 0) -> int:
-    """Return the device memory of a training.
+def on_device(model: dict, tokens: int, bases: int = 0, gpus: int = 1) -> int:
+    """Return the memory that a training takes of each GPU; an estimate.
 
     Parameters
     ----------
     model : dict
     tokens : int
-        Of a batch.
+        Of a batch, on all GPUs together.
     bases : int
-        Codes of the genome that are kept there.
+        Codes of the genome that are kept there, on all GPUs together.
+    gpus : int
+        0 for the CPU, which takes none.
     """
+    if not gpus:
+        return 0
     token = OF_UNIT_ON_DEVICE * sum(widths(model)[1:]) + OF_WORD * words(model)
-    return CUDA_CONTEXT + bases + OF_PARAMETER * parameters(model) + tokens * token
+    own = -(-tokens // gpus) * token + -(-bases // gpus)
+    return CUDA_CONTEXT + OF_PARAMETER * parameters(model) + own
+
+
+def predicting_on_device(model: dict, batch_size: int, width: int, gpus: int = 1) -> int:
+    """Return the memory that a prediction takes of a GPU; an estimate, as `on_device`."""
+    if not gpus:
+        return 0
+    rows = max(batch_size, min(FILLING_ROWS, FILLING_BASES // width))
+    return CUDA_CONTEXT + of_prediction(model, rows * width)
 
 
 def sharding() -> int:
     """Return the memory of sharding a genome of any size: it is read in blocks."""
     return SNAKEMAKE + NUMBA + 150 * MB
+
+
+def splitting_peaks(text: int, bases: int, longest: int, width: int, per_positive: int) -> int:
+    """Return the memory of cutting a set's peaks and negatives out of a genome.
+
+    Parameters
+    ----------
+    text : int
+        Bytes of the files of peaks and of negatives, unpacked.
+    bases, longest : int
+        Of all contigs, and of the longest, whose map may lie in memory.
+    width : int
+        Bases of a window.
+    per_positive : int
+        Negatives of each peak.
+    """
+    rows = text // OF_PEAK * (1 + per_positive)
+    return SNAKEMAKE + NUMBA + longest + OF_CELL * (bases // width) + of_sequences(rows, width)
 
 
 def splitting(packed: int) -> int:

@@ -111,10 +111,10 @@ def discrimination(args: Mapping, reached: Mapping) -> str:
         f"In a second pretraining without labels it learnt to tell {number(reached['windows'])} "
         f"windows of {args['width']} bases, drawn from the training contigs, from dinucleotide "
         f"shuffles of them, and to predict the windows' tokens (weight {args['lm_weight']:g}), in "
-        f"batches of {number(args['batch_size'])} pairs with AdamW, a one-cycle schedule and a peak "
-        f"learning rate of {args['learning_rate']:g}. On windows of the held-out contigs it told "
-        f"them apart with an AUROC of {reached['auroc']:.3f}, at {reached['bits_per_base']:.4f} bits "
-        "per base. "
+        f"batches of {number(args['batch_size'])} pairs with AdamW, a one-cycle schedule and a "
+        f"peak learning rate of {args['learning_rate']:g}. On windows of the held-out contigs it "
+        f"told them apart with an AUROC of {reached['auroc']:.3f}, at "
+        f"{reached['bits_per_base']:.4f} bits per base. "
     )
 
 
@@ -196,8 +196,8 @@ def classifier(config: Mapping) -> str:
         f"{args['head']['dropout']:g}; in the encoder {dropouts(args)}). It was trained {course}, "
         f"with AdamW and one cycle a stage, a learning rate {args['lr_range']:g} times higher at "
         f"the head than at the embedding, batches of {number(args['batch_size'])}, weight decay "
-        f"{args['weight_decay']:g} and {limited(args['clip'])}.{turned}{fresh} The weights of the epoch "
-        f"with the highest AUROC on the validation part were kept{patience}."
+        f"{args['weight_decay']:g} and {limited(args['clip'])}.{turned}{fresh} The weights of the "
+        f"epoch with the highest AUROC on the validation part were kept{patience}."
     )
 
 

@@ -151,7 +151,7 @@ class WeightDropLSTM(nn.Module):
         """Run the layer with weights that `prepare` gave; otherwise as `forward`."""
         if x.is_cuda:
             return _cudnn(x, state, weights)
-        return recurrence.lstm(x, state, weights, self.training)
+        return recurrence.lstm(x, state, weights)
 
 
 def _compute_type(weight: Tensor) -> torch.dtype:

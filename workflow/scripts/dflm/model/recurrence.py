@@ -1,15 +1,17 @@
 """The LSTM recurrence on a CPU: torch's kernel, and a time loop with a backward pass by hand."""
 
+from collections.abc import Callable
+
 import torch
 from torch import _VF, Tensor
 from torch.autograd.function import once_differentiable
 
-# Below about this width a step of the loop spends more on its small operations than bf16 saves.
-LOOP_WIDTH = 512
+# The time loop is taken from this width on, for up to 1 / LOOP_SHARE of the width in sequences.
+LOOP_WIDTH, LOOP_SHARE = 512, 8
 
 
 def lstm(
-    x: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor], training: bool
+    x: Tensor, state: tuple[Tensor, Tensor], weights: list[Tensor]
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Run an LSTM layer over a window with the kernel that `takes_time_loop` names.
 
@@ -20,35 +22,51 @@ def lstm(
     weights : list of four Tensors
         weight_ih (4H, I), weight_hh (4H, H), bias_ih (4H,) and bias_hh (4H,); gates in torch's
         order: input, forget, cell, output.
-    training : bool
-        Whether torch's kernel keeps what a backward pass needs.
 
     Returns
     -------
     output : Tensor, shape (T, B, H)
     state : (h, c) after the last time step
     """
-    if takes_time_loop(weights[1].size(1)):
+    # A state may come from a window in another precision: before a training was resumed, say.
+    state = tuple(part.to(weights[1].dtype) for part in state)
+    # Whether a backward pass may come, for which torch's kernel keeps what it needs.
+    learns = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights))
+    if takes_time_loop(weights[1].size(1), x.size(1), learns):
         return time_loop(x, state, weights, torch.get_autocast_dtype("cpu"))
-    output, h, c = _VF.lstm(x, state, weights, True, 1, 0.0, training, False, False)
+    output, h, c = _VF.lstm(x, state, weights, True, 1, 0.0, learns, False, False)
     return output, (h, c)
 
 
-def takes_time_loop(hidden: int) -> bool:
-    """Return whether a layer of width `hidden` runs in the time loop.
+def takes_time_loop(hidden: int, batch: int, learns: bool) -> bool:
+    """Return whether a layer runs in the time loop.
 
-    A rule, and no timing at run time, so that two runs give the same bytes. In float32 torch's
-    kernel (oneDNN) is the faster one: on an AVX2 processor the loop reached 0.55 to 0.93 of its
-    rate at widths 64 to 800 and batches 32 and 128, where freed memory is kept (see
-    `dflm.training.device`). In bfloat16 torch's kernel under autocast had 1.4 to 1.6 times the
-    rate of float32 on another machine (avx512_bf16), and a loop of this kind 1.7 to 1.8 times;
-    `LOOP_WIDTH` is an estimate, since the loop's small operations cost the same in either
-    precision. Where the processor lets oneDNN have no bfloat16, its kernel fails, and the loop is
-    all there is.
+    A rule, and no timing at run time, so that two runs give the same bytes. What it stands on was
+    measured by `tests/benchmark/bench_recurrence.py`, see RESULTS.md there. In float32 torch's
+    kernel (oneDNN) is the faster one: the loop reached 0.5 to 0.9 of its rate at all widths and
+    batches, on an AVX2 processor and on one with avx512_bf16. In bfloat16, on the latter:
+
+    * forward and backward pass: the loop has 1.1 to 1.4 times the rate of oneDNN from width 512
+      on where the batch is small beside the width, and 0.3 to 1.0 times elsewhere;
+    * forward pass alone: 0.2 to 0.95 times, so predictions never take it.
+
+    Where the processor lets oneDNN have no bfloat16, its kernel fails, and the loop is all there
+    is.
+
+    Parameters
+    ----------
+    hidden : int
+        Width of the layer.
+    batch : int
+        Sequences.
+    learns : bool
+        Whether a backward pass may follow.
     """
     if not torch.is_autocast_enabled("cpu"):
         return False
-    return hidden >= LOOP_WIDTH or not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return True
+    return learns and hidden >= LOOP_WIDTH and batch * LOOP_SHARE <= hidden
 
 
 def time_loop(
@@ -95,14 +113,13 @@ class _TimeLoop(torch.autograd.Function):
         h[0], c[0] = h0, c0
         factor = torch.empty_like(h, dtype=dtype) if low else h
         factor[0] = h0
-        product = torch.empty(batch, 4 * hidden, dtype=dtype)
-        recurrent = w_hh.t().contiguous()
+        recurrent = _times(w_hh, batch) if low else w_hh.t().contiguous()
         sigmoids, i, f, o, g = _parts(gates)
         gate, h_at, c_at, tanh_at = (tensor.unbind() for tensor in (gates, h, c, tanh_c))
         factor_at = factor.unbind()
         for t in range(steps):
             if low:
-                gate[t].add_(torch.mm(factor_at[t], recurrent, out=product))
+                gate[t].add_(recurrent(factor_at[t]))
             else:
                 gate[t].addmm_(h_at[t], recurrent)
             sigmoids[t].sigmoid_()
@@ -128,7 +145,7 @@ class _TimeLoop(torch.autograd.Function):
         d_gate = d_gates.unbind()
         # In low precision a step's gradients are made in `full` and rounded once.
         made = gates.new_empty(1, batch, width).expand(steps, -1, -1) if low else d_gates
-        product = torch.empty(batch, width // 4, dtype=dtype)
+        recurrent = _times(w_hh.t(), batch) if low else w_hh
         d_h, d_c = d_h.clone(), d_c.clone()
         through_h = torch.empty_like(d_c)
         sigmoids, i, f, o, g = _parts(gates)
@@ -149,9 +166,9 @@ class _TimeLoop(torch.autograd.Function):
             d_c.mul_(f[t])
             if low:
                 d_gate[t].copy_(made[t])
-                d_h.copy_(torch.mm(d_gate[t], w_hh, out=product))
+                d_h.copy_(recurrent(d_gate[t]))
             else:
-                torch.mm(d_gate[t], w_hh, out=d_h)
+                torch.mm(d_gate[t], recurrent, out=d_h)
         flat = d_gates.view(steps * batch, width)
         d_x = d_ih = d_hh = d_bias = None
         if ctx.needs_input_grad[0]:
@@ -163,6 +180,23 @@ class _TimeLoop(torch.autograd.Function):
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
             d_bias = _cell_third(flat.sum(0, dtype=full))
         return d_x, d_h, d_c, d_ih, d_hh, d_bias, d_bias, None
+
+
+def _times(weight: Tensor, batch: int) -> Callable[[Tensor], Tensor]:
+    """Return the product with the transpose of a bf16 matrix, for many left sides of `batch` rows.
+
+    oneDNN brings a matrix into its own order before it multiplies. Where it is there the matrix
+    is brought into it once for all products, which the plain product does each time: at width 800
+    and batch 32 a quarter of its time.
+    """
+    weight = weight.contiguous()
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        ordered = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
+        product = torch.ops.mkldnn._linear_pointwise
+        return lambda left: product(left, ordered, None, "none", [], "")
+    transposed = weight.t().contiguous()
+    out = torch.empty(batch, weight.size(0), dtype=weight.dtype)
+    return lambda left: torch.mm(left, transposed, out=out)
 
 
 def _cell_last(weight: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ class _Discrimination:
         return kmer_tokens(torch.from_numpy(codes).to(self.device), shape.k, shape.stride)
 
     def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits (2B, 2) of shuffle and genome, and the next-token logits (B, T-1, V)."""
+        """Return logits (2B, 2) of shuffle and genome, and next-token logits (B, T-1, V)."""
         tokens = pairs.flatten(0, 1)
         with autocast(self.device, self.args.precision):
             encoded = self.model.encoder(tokens)
