@@ -24,6 +24,13 @@ CONFIG = {
         "validations_per_epoch": 2,
         "validation_tokens": 100_000,
     },
+    "discriminate": {
+        "epochs": 2,
+        "windows": 3000,
+        "validation_windows": 50,
+        "batch_size": 32,
+        "learning_rate": 0.005,
+    },
     "finetune": {"epochs": 1, "batch_size": 32},
     "classifier": {
         "batch_size": 32,

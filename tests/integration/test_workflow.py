@@ -48,6 +48,14 @@ CONFIG = {
         "checkpoint_minutes": 0,
         "precision": "fp32",
     },
+    "discriminate": {
+        "epochs": 1,
+        "windows": 200,
+        "validation_windows": 50,
+        "batch_size": 16,
+        "learning_rate": 0.02,
+        "precision": "fp32",
+    },
     "finetune": {"epochs": 1, "batch_size": 32, "precision": "fp32"},
     "classifier": {
         "batch_size": 16,

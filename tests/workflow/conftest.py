@@ -47,6 +47,7 @@ def finished(snakemake):
     folders += [f"results/methods/{method}/classify" for method in ("floor", "lsgkm", "cnn")]
     for run in [
         "results/pretrain",
+        "results/discriminate",
         *runs,
         *(f"{each}/{name}" for each in folders for name in NAMES),
     ]:

@@ -334,7 +334,7 @@ def test_methods_are_the_configuration_its_variants_and_baselines_then_their_see
 
 def test_a_stage_stands_where_all_that_it_rests_on_is_the_same(rules, read):
     config, _ = read(
-        "seeds: 2\nablations: [random, pretrained, one_strand, k4]\nvariants:\n"
+        "seeds: 2\nablations: [random, pretrained, lm_only, one_strand, k4]\nvariants:\n"
         "  longer: {finetune: {epochs: 20}}\n  both: {finetune: {epochs: 20}, predict: "
         "{both_strands: false}}\n  wide4: {kmers: {k: 4}, classifier: {head: {hidden: 100}}}"
     )
@@ -347,22 +347,24 @@ def test_a_stage_stands_where_all_that_it_rests_on_is_the_same(rules, read):
         for method in found
     }
     assert homes == {
-        "full": ["", "", "", ""],
-        "random": ["", "", "random", "random"],
-        "pretrained": ["", "", "pretrained", "pretrained"],
-        "one_strand": ["", "one_strand", "one_strand", "one_strand"],
-        "k4": ["k4"] * 4,
-        "longer": ["", "longer", "longer", "longer"],
-        "both": ["", "longer", "longer", "both"],
-        "wide4": ["k4", "k4", "wide4", "wide4"],
-        "full-seed2": ["", *["full-seed2"] * 3],
-        "random-seed2": ["", "full-seed2", "random-seed2", "random-seed2"],
-        "pretrained-seed2": ["", "full-seed2", "pretrained-seed2", "pretrained-seed2"],
-        "one_strand-seed2": ["", *["one_strand-seed2"] * 3],
-        "k4-seed2": ["k4", *["k4-seed2"] * 3],
-        "longer-seed2": ["", *["longer-seed2"] * 3],
-        "both-seed2": ["", "longer-seed2", "longer-seed2", "both-seed2"],
-        "wide4-seed2": ["k4", "k4-seed2", "wide4-seed2", "wide4-seed2"],
+        "full": ["", "", "", "", ""],
+        "random": ["", "", "", "random", "random"],
+        "pretrained": ["", "", "", "pretrained", "pretrained"],
+        "lm_only": ["", *["lm_only"] * 4],
+        "one_strand": ["", "", "one_strand", "one_strand", "one_strand"],
+        "k4": ["k4"] * 5,
+        "longer": ["", "", "longer", "longer", "longer"],
+        "both": ["", "", "longer", "longer", "both"],
+        "wide4": ["k4", "k4", "k4", "wide4", "wide4"],
+        "full-seed2": ["", "", *["full-seed2"] * 3],
+        "random-seed2": ["", "", "full-seed2", "random-seed2", "random-seed2"],
+        "pretrained-seed2": ["", "", "full-seed2", "pretrained-seed2", "pretrained-seed2"],
+        "lm_only-seed2": ["", "lm_only", *["lm_only-seed2"] * 3],
+        "one_strand-seed2": ["", "", *["one_strand-seed2"] * 3],
+        "k4-seed2": ["k4", "k4", *["k4-seed2"] * 3],
+        "longer-seed2": ["", "", *["longer-seed2"] * 3],
+        "both-seed2": ["", "", "longer-seed2", "longer-seed2", "both-seed2"],
+        "wide4-seed2": ["k4", "k4", "k4-seed2", "wide4-seed2", "wide4-seed2"],
     }
 
 

@@ -22,7 +22,8 @@ def test_a_sheet_fans_out_at_once_names_with_parentheses_too(snakemake):
         assert jobs[rule] == len(NAMES)
     assert jobs["check_leaks"] == jobs["evaluate"] == jobs["write_set_page"] == len(NAMES)
     assert jobs["pretrain_lm"] == jobs["shard_genome"] == jobs["summarise"] == 1
-    assert jobs["plot_learning_curve"] == 1 + 2 * len(NAMES)
+    assert jobs["discriminate_genome"] == 1
+    assert jobs["plot_learning_curve"] == 2 + 2 * len(NAMES)
     assert not {"simulate_demo", "get_chipseq_archive", "index_chipseq"} & set(jobs)
     assert "compare_methods" not in jobs
     assert f"results/classify/{NAMES[0]}/metrics.json" in output
@@ -123,8 +124,9 @@ BASELINES = ("run_floor", "run_gkm", "run_lsgkm", "run_cnn")
 # What takes the output of what.
 FEEDS = {
     "get_genome": {"shard_genome"},
-    "shard_genome": {"pretrain_lm", "check_leaks", "write_methods"},
-    "pretrain_lm": {"finetune_lm", "plot_learning_curve", "write_methods"},
+    "shard_genome": {"pretrain_lm", "discriminate_genome", "check_leaks", "write_methods"},
+    "pretrain_lm": {"discriminate_genome", "plot_learning_curve", "write_methods"},
+    "discriminate_genome": {"finetune_lm", "plot_learning_curve", "write_methods"},
     "get_chipseq": {"split_chipseq"},
     "split_chipseq": {
         "finetune_lm",

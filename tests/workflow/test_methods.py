@@ -7,15 +7,17 @@ def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
     jobs, output = snakemake.plan(
         "--config",
         "baselines=[floor, gkm, lsgkm, cnn]",
-        "ablations=[random, pretrained, one_strand, k4]",
+        "ablations=[random, pretrained, lm_only, one_strand, k4]",
         "variants={wide: {classifier: {head: {hidden: 100}}}, long: {finetune: {epochs: 20}}, "
         "both: {finetune: {epochs: 20}, predict: {both_strands: false}}}",
         "seeds=2",
     )
-    sets, models = len(NAMES), ("full", "random", "pretrained", "one_strand", "k4", "wide", "long")
+    sets, models = len(NAMES), {"full", "random", "pretrained", "lm_only", "one_strand", "k4"}
+    models |= {"wide", "long"}
     assert jobs["get_chipseq"] == jobs["split_chipseq"] == jobs["check_leaks"] == sets
     assert jobs["pretrain_lm"] == 2  # k = 3 and k = 4, whatever the seed
-    assert jobs["finetune_lm"] == sets * 2 * len({"full", "one_strand", "k4", "long"})
+    assert jobs["discriminate_genome"] == 2
+    assert jobs["finetune_lm"] == sets * 2 * len({"full", "lm_only", "one_strand", "k4", "long"})
     # `both` differs from `long` in the prediction alone.
     assert jobs["train_classifier"] == sets * 2 * len(models)
     assert jobs["predict"] == sets * 2 * (len(models) + 1)
@@ -23,7 +25,7 @@ def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
     assert jobs["run_cnn"] == sets * 2
     assert jobs["evaluate"] == sets * (2 * (len(models) + 1) + 2 + 3)
     assert jobs["summarise"] == jobs["compare_methods"] == 1
-    assert jobs["plot_learning_curve"] == 1 + 2 * sets
+    assert jobs["plot_learning_curve"] == 2 + 2 * sets
     for path in (
         "results/methods/k4/pretrain/model.safetensors",
         f"results/methods/full-seed2/classify/{NAMES[0]}/model.safetensors",
