@@ -215,7 +215,7 @@ def test_a_skipped_set_is_planned_no_further(finished):
     set_status(finished, {NAMES[1]: "skipped"})
     finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
     jobs, _ = finished.plan()
-    assert set(jobs) == {"summarise", "compare_methods", "all"}
+    assert set(jobs) == {"summarise", "compare_methods", "write_methods", "all"}
     # Asked for by name it fails at once, without any training, and says why.
     target = f"results/classify/{NAMES[1]}/metrics.json"
     output = finished("--", target, fails=True)

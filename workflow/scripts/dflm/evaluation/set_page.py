@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dflm.calibration import calibration_in
 from dflm.evaluation.summary_html import STYLE
+from dflm.evaluation.words import count
 from dflm.files import atomic_path, read_json
 
 PICTURES = (
@@ -165,12 +166,13 @@ def _figures(metrics: Mapping) -> str:
 def _verdict(metrics: Mapping) -> str:
     """Say in words what the numbers come to."""
     area, floor = metrics["auroc"], metrics["floor_auroc"]
+    recall, precision = 100 * metrics["recall"], 100 * metrics["precision"]
     text = (
         "Of a positive and a negative of the test file, drawn at random, the classifier gives the "
-        f"positive the higher score in {area:.1%} of cases; chance is 50 %, and the counts of the "
-        f"16 dinucleotides reach {floor:.1%}. At probability 0.5 it finds {metrics['recall']:.1%} "
-        f"of the {metrics['test_positives']:,} positives, and {metrics['precision']:.1%} of those "
-        "it calls are positives."
+        f"positive the higher score in {100 * area:.1f} % of cases; chance is 50 %, and the counts "
+        f"of the 16 dinucleotides reach {100 * floor:.1f} %. At probability 0.5 it finds "
+        f"{recall:.1f} % of the {metrics['test_positives']:,} positives, and {precision:.1f} % of "
+        "those it calls are positives."
     )
     before = metrics.get("lm_bits_per_base_before")
     after = metrics.get("lm_bits_per_base_after")
@@ -215,7 +217,7 @@ def _about_thresholds(metrics: Mapping) -> str:
         "Chosen on validation sequences and stored in model.json; a sequence is called at or above "
         "one. The test columns show what they are worth on sequences that had no part in the "
         "choice. Precision, and with it the false discovery rate (FDR), holds for a share of "
-        f"positives like the test file's, {share:.0%}."
+        f"positives like the test file's, {100 * share:.0f} %."
     )
 
 
@@ -309,8 +311,8 @@ def _provenance(metrics: Mapping, card: Mapping, stats: Mapping) -> str:
     best = metrics.get("best_stage"), metrics.get("best_epoch")
     rows = {
         "seed": metrics.get("seed"),
-        "tokens": f"{kmers.get('k')}-mers, {kmers.get('stride')} bases apart" if kmers else None,
-        "encoder": ", ".join(f"{key} {value}" for key, value in shape.items()),
+        "tokens": f"{kmers['k']}-mers, {count(kmers['stride'], 'base')} apart" if kmers else None,
+        "encoder": ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shape.items()),
         "weights kept": f"stage {best[0]}, epoch {best[1]}" if all(best) else None,
         "validation AUROC": _number(metrics.get("validation_auroc")),
         "weights, SHA-256": card.get("sha256"),
