@@ -2,6 +2,9 @@
 
     .venv/bin/python tests/integration/run_real.py --directory real --cores 2
 
+This makes the table of RESULTS.md: all sets and methods of real.yaml. `--select "MYC_*"
+--ablations` takes one set, without ablations.
+
 DFLM_REAL_DATA names the folder with `chipseq/` and `genome/` (default: ../shared/data beside
 the repository). The genome is put together from its three files: the piece of chr2, the
 contiguous pieces, and every fourth of the short windows (about 20 Mb), those of one chromosome
@@ -70,8 +73,13 @@ def write_genome(data: Path, target: Path) -> None:
     partial.replace(target)
 
 
-def prepare(directory: Path, select: list[str] | None = None) -> Path:
-    """Write genome and configuration into a folder; return the configuration's path."""
+def prepare(
+    directory: Path, select: list[str] | None = None, ablations: list[str] | None = None
+) -> Path:
+    """Write genome and configuration into a folder; return the configuration's path.
+
+    Without `select` all sets are taken, without `ablations` all that real.yaml names.
+    """
     data = real_data()
     directory.mkdir(parents=True, exist_ok=True)
     genome = directory / "genome.fa"
@@ -82,19 +90,33 @@ def prepare(directory: Path, select: list[str] | None = None) -> Path:
     config["datasets"]["source"] = str((data / "chipseq").resolve())
     if select:
         config["datasets"]["select"] = select
+    if ablations is not None:
+        config["ablations"] = ablations
     path = directory / "config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
 
 
-def run(directory: Path, cores: int, select: list[str] | None = None, *more: str) -> float:
+def run(
+    directory: Path,
+    cores: int,
+    select: list[str] | None = None,
+    ablations: list[str] | None = None,
+) -> float:
     """Run the workflow in a folder; return the seconds that it took."""
-    config = prepare(directory, select)
+    config = prepare(directory, select, ablations)
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow/Snakefile"]
     command += ["--directory", directory, "--configfile", config, "--cores", cores]
     # Trainings of this size gain little from a second thread; two side by side gain twice.
-    command += ["--set-threads", "pretrain_lm=1", "finetune_lm=1", "train_classifier=1"]
-    command += ["predict=1", "--quiet", "rules", *more]
+    rules = [
+        "pretrain_lm",
+        "discriminate_genome",
+        "finetune_lm",
+        "train_classifier",
+        "predict",
+        "run_cnn",
+    ]
+    command += ["--set-threads", *(f"{rule}=1" for rule in rules), "--quiet", "rules"]
     start = time.monotonic()
     subprocess.run([str(word) for word in command], check=True)
     return time.monotonic() - start
@@ -106,8 +128,9 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path("real"))
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--select", nargs="*", help="names or patterns of sets")
+    parser.add_argument("--ablations", nargs="*", help="instead of those of real.yaml")
     args = parser.parse_args()
-    seconds = run(args.directory, args.cores, args.select)
+    seconds = run(args.directory, args.cores, args.select, args.ablations)
     table = args.directory / "results" / "summary" / "auc.tsv"
     subprocess.run(
         [sys.executable, str(REPOSITORY / "workflow/scripts/show_table.py"), str(table)], check=True
