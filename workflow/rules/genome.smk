@@ -19,6 +19,7 @@ rule get_genome:
     log:
         "logs/get_genome.log",
     cache: "omit-software"
+    priority: 1  # all sets wait for it
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -43,6 +44,7 @@ rule shard_genome:
         "logs/shard_genome.log",
     benchmark:
         "benchmarks/shard_genome.tsv"
+    priority: 1  # all sets wait for it
     conda:
         "../envs/genomics.yaml"
     threads: 1

@@ -21,6 +21,7 @@ rule pretrain_lm:
         at=folders_of("model"),
     # Snakemake allows no benchmark beside a cache, which has no time to tell.
     cache: True
+    priority: 1  # all sets wait for it
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -57,6 +58,7 @@ rule discriminate_genome:
         "benchmarks/{at}discriminate_genome.tsv"
     wildcard_constraints:
         at=folders_of("model"),
+    priority: 1  # all sets wait for it
     conda:
         "../envs/torch.yaml"
     threads: 4
