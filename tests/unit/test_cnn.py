@@ -23,6 +23,7 @@ ARGS = {
     "epochs": 12,
     "learning_rate": 0.01,
     "patience": None,
+    "fresh_negatives": False,
     "batch_size": 32,
     "weight_decay": 0.01,
     "clip": 1.0,
@@ -127,6 +128,7 @@ def train(parts, folder, **other):
         **made,
         checkpoint=folder / "checkpoints" / "last.pt",
         args={**ARGS, **other},
+        negatives="shuffle",
         seed=1,
         gpu=0,
         threads=1,
@@ -236,3 +238,9 @@ def test_wrong_files_are_refused(parts, trained, tmp_path):
         load_cnn(tmp_path / "cut.safetensors", trained["card"])
     with pytest.raises(InputError, match="no such file"):
         load_cnn(tmp_path / "x.safetensors", trained["card"])
+
+
+def test_shuffles_are_drawn_anew_where_negatives_are_shuffles(parts, tmp_path):
+    kept = train(parts, tmp_path / "kept", fresh_negatives=False)
+    fresh = train(parts, tmp_path / "fresh", fresh_negatives=True)
+    assert fresh["weights"].read_bytes() != kept["weights"].read_bytes()

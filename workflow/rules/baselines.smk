@@ -88,6 +88,7 @@ rule run_cnn:
         train="results/chipseq/{dataset}/train.tsv.gz",
         validation="results/chipseq/{dataset}/validation.tsv.gz",
         test="results/chipseq/{dataset}/test.tsv.gz",
+        stats="results/chipseq/{dataset}/stats.json",
     output:
         weights="results/{at}classify/{dataset}/model.safetensors",
         card="results/{at}classify/{dataset}/model.json",

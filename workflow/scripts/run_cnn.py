@@ -1,6 +1,6 @@
 """Train the convolutional network of a set and predict its test sequences."""
 
-from dflm.files import write_json
+from dflm.files import read_json, write_json
 from dflm.logs import setup_logging
 from dflm.phases import Phases, quick_imports
 
@@ -21,6 +21,7 @@ with phases("training"):
         history=snakemake.output.history,
         checkpoint=snakemake.params.checkpoint,
         args=args,
+        negatives=read_json(snakemake.input.stats)["negatives"],
         seed=snakemake.params.seed,
         gpu_share=snakemake.resources.get("gpu_share", 100),
         **given,

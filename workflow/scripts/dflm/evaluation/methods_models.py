@@ -231,7 +231,8 @@ def others(config: Mapping) -> str:
         "cnn": (
             f"a convolutional network on one-hot encoded sequences ({cnn['filters']} detectors of "
             f"each of the widths {listed([str(w) for w in cnn['widths']])}, both strands read at "
-            f"once, up to {count(cnn['epochs'], 'epoch')})"
+            f"once, up to {count(cnn['epochs'], 'epoch')}"
+            f"{', shuffles drawn anew in each' if cnn['fresh_negatives'] else ''})"
         ),
     }
     if config["baselines"]:

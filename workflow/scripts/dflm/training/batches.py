@@ -206,7 +206,7 @@ class SequenceBatches:
             if len(rows) > 1:
                 yield self.tokens(rows, strands[start : start + batch_size]), self.labels[rows]
 
-    def shuffle_negatives(self, seed: int) -> None:
+    def shuffle_negatives(self, seed: tuple[int, ...]) -> None:
         """Put a new dinucleotide shuffle in the place of each sequence of label 0.
 
         To be called where these are shuffles themselves: a shuffle of a shuffle of a peak is a
@@ -215,12 +215,13 @@ class SequenceBatches:
 
         Parameters
         ----------
-        seed : int >= 0
+        seed : tuple of int
         """
         if self._given is None:
             self._rows = (self.labels == 0).nonzero().squeeze(1)
             self._given = self.codes[0, self._rows].cpu().numpy()
-        drawn = dinucleotide_shuffle(self._given, seed)
+        draw = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        drawn = dinucleotide_shuffle(self._given, draw)
         for strand, codes in enumerate((drawn, [reverse_complement(one) for one in drawn])):
             self.codes[strand, self._rows] = torch.from_numpy(np.array(codes)).to(self.device)
 

@@ -151,7 +151,7 @@ class _Classification:
         at = (self.seed, self.stage, self.epoch)
         if self.fresh_negatives:
             with self.phases("batches"):
-                self.train.shuffle_negatives(int(np.random.SeedSequence(at).generate_state(1)[0]))
+                self.train.shuffle_negatives(at)
         batches = self.train.shuffled(args.batch_size, args.reverse_complement, at)
         desc = f"stage {self.stage + 1}/{len(self.stages)} epoch {self.epoch + 1}/{stage.epochs}"
         loss_sum, seen = torch.zeros((), device=self.train.device), 0

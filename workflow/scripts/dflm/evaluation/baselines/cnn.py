@@ -49,6 +49,8 @@ class CnnArgs(OptimizerArgs):
         The peak of the cycle.
     patience : int >= 1 or None
         Epochs without a better validation AUROC that end the training.
+    fresh_negatives : bool
+        Draw the shuffles of the training part anew every epoch.
     """
 
     widths: list[int]
@@ -59,6 +61,7 @@ class CnnArgs(OptimizerArgs):
     epochs: int
     learning_rate: float
     patience: int | None
+    fresh_negatives: bool
 
     def __post_init__(self) -> None:
         self.require("cnn", batch_size=2, epochs=1)  # batch norm cannot learn from one
@@ -88,8 +91,10 @@ class _Training:
         validation: SequenceBatches,
         seed: int,
         history: History,
+        fresh_negatives: bool,
     ) -> None:
         self.model, self.args, self.seed, self.history = model, args, seed, history
+        self.fresh_negatives = fresh_negatives
         self.train, self.validation = train, validation
         self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
         self.epoch, self.waited = 0, 0
@@ -100,6 +105,8 @@ class _Training:
         """Pass once over the training set, validate, and keep the weights if they are the best."""
         args = self.args
         steps = -(-len(self.train) // args.batch_size)
+        if self.fresh_negatives:
+            self.train.shuffle_negatives((self.seed, self.epoch))
         batches = self.train.shuffled(args.batch_size, False, (self.seed, self.epoch))
         loss_sum, seen = torch.zeros((), device=self.train.device), 0
         self.model.train()
@@ -197,6 +204,7 @@ def train_cnn(
     history: Path,
     checkpoint: Path,
     args: dict,
+    negatives: str,
     seed: int,
     gpu: int,
     threads: int,
@@ -214,6 +222,8 @@ def train_cnn(
         Where the state is kept while the training runs.
     args : dict
         See `CnnArgs`.
+    negatives : str
+        What the set's negatives are, by its statistics; only "shuffle" can be drawn anew.
     seed : int >= 0
     gpu, threads, gpu_share : int
         What the job was given, see `dflm.training.device.pick_device`.
@@ -229,9 +239,11 @@ def train_cnn(
     model = ConvolutionalNetwork(run_args.shape, run_args.dropout, run_args.hidden_dropout)
     parts = [SequenceBatches(*read_labelled(path), 1, 1, device) for path in (train, validation)]
     log.info("%d training and %d validation sequences", *map(len, parts))
-    run = _Training(model.to(device), run_args, *parts, seed, History(history))
+    fresh = run_args.fresh_negatives and negatives == "shuffle"
+    run = _Training(model.to(device), run_args, *parts, seed, History(history), fresh)
     provenance = {
         "cnn": asdict(run_args),
+        "negatives": negatives,
         "seed": seed,
         "train_sha256": sha256_of(train),
         "validation_sha256": sha256_of(validation),
