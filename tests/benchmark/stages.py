@@ -196,6 +196,27 @@ def pretraining(folder: Path, model: dict, batch: int, bptt: int, steps: int = 3
     )
 
 
+def discriminating(folder: Path, model: dict, batch: int, windows: int, width: int = 101) -> dict:
+    """Measure an epoch of the second pretraining, of that many windows."""
+    args = settings()["discriminate"]
+    args |= {"batch_size": batch, "windows": windows, "epochs": 1, "validation_windows": 100}
+    given = make_model(folder / "lm", model)
+    return measured(
+        "dflm.training.discriminate",
+        "discriminate",
+        weights_in=given["weights"],
+        card_in=given["card"],
+        **make_genome(folder / "genome", 100_000, 10_000),
+        **outputs(folder / "out"),
+        metrics=folder / "out" / "metrics.json",
+        dropout=model["dropout"],
+        args=args,
+        seed=1,
+        gpu=1,
+        threads=1,
+    )
+
+
 def finetuning(folder: Path, model: dict, batch: int, sequences: int, width: int = 101) -> dict:
     """Measure an epoch of fine-tuning on a set with that many training sequences."""
     args = {key: value for key, value in settings()["finetune"].items() if key != "group_by"}
@@ -236,6 +257,7 @@ def classifying(folder: Path, model: dict, batch: int, sequences: int, width: in
         seconds=folder / "seconds.json",
         args=classifier_settings() | {"batch_size": batch, "stages": stages},
         dataset="d",
+        negatives="shuffle",
         seed=1,
         gpu=1,
         threads=1,
@@ -280,6 +302,7 @@ def convolving(folder: Path, batch: int, sequences: int, width: int = 101) -> di
         validation=write_split(folder / "validation.tsv.gz", sequences // 8, width, 2),
         **outputs(folder / "out"),
         args=settings()["cnn"] | {"batch_size": batch, "epochs": 2},
+        negatives="shuffle",
         seed=1,
         gpu=1,
         threads=1,

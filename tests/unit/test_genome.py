@@ -287,7 +287,7 @@ def test_an_index_that_does_not_fit_its_arrays(tmp_path):
 def test_numba_waits_for_the_first_call():
     code = (
         "import sys, numpy as np\n"
-        "from dflm.sequences import overlap, shuffle, genome\n"
+        "from dflm.sequences import leaks, shuffle, genome\n"
         "before = 'numba' in sys.modules\n"
         "shuffle.dinucleotide_shuffle(np.zeros((1, 9), dtype=np.uint8), 1)\n"
         "print(before, 'numba' in sys.modules)"

@@ -54,6 +54,15 @@ def test_pretraining(tmp_path, sizes, batch, steps):
 
 
 @pytest.mark.parametrize(
+    ("batch", "windows"), [(64, 256), pytest.param(32, 20_000, marks=pytest.mark.slow)]
+)
+def test_discriminating(tmp_path, batch, windows):
+    model = stages.language_model(**stages.SMALL)
+    found = stages.discriminating(tmp_path, model, batch, windows)
+    holds(found, resources.discriminating(model, batch, windows + 100, 101, gpus=0))
+
+
+@pytest.mark.parametrize(
     ("sizes", "batch", "sequences"),
     [
         (TINY, 200, 2000),

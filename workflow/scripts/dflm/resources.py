@@ -145,7 +145,7 @@ def discriminating(model: dict, batch_size: int, windows: int, width: int, gpus:
     gpus : int
         0 for the CPU.
     """
-    own = SNAKEMAKE + MAPS + NUMBA + 4 * windows * width
+    own = SNAKEMAKE + MAPS + NUMBA - PLAIN + 4 * windows * width
     if gpus:
         return own + of_gpu_process(model)
     tokens = 2 * batch_size * width
@@ -172,8 +172,11 @@ def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: i
 
 
 def classifying(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
-    """Return the host memory of a classifier's training; as `finetuning`, with the best weights."""
-    own = SNAKEMAKE + of_sequences(sequences, width) + 4 * parameters(model)
+    """Return the host memory of a classifier's training.
+
+    As `finetuning`, with the best weights, and with Numba, which shuffles.
+    """
+    own = SNAKEMAKE + of_sequences(sequences, width) + 4 * parameters(model) + NUMBA - PLAIN
     if gpus:
         return own + of_gpu_process(model)
     tokens = min(batch_size, sequences) * width
@@ -286,7 +289,7 @@ def convolving(
     gpus : int
         0 for the CPU.
     """
-    own = SNAKEMAKE + LEARN + of_sequences(sequences, width)
+    own = SNAKEMAKE + LEARN + NUMBA - PLAIN + of_sequences(sequences, width)
     if gpus:
         return own + CUDA
     places = 2 * min(2 * batch_size, sequences) * (width + max(detectors))
