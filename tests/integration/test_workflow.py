@@ -269,7 +269,7 @@ def test_the_report_holds_the_table_with_captions_and_categories(finished, tmp_p
         table = next(name for name in names if name.endswith("/auc.tsv"))
         assert archive.read(table) == finished.path("summary", "auc.tsv").read_bytes()
     assert sum(name.endswith("/roc.svg") for name in names) == len(NAMES)
-    assert sum(name.endswith("/learning_curve.svg") for name in names) == 1 + 2 * len(NAMES)
+    assert sum(name.endswith("/learning_curve.svg") for name in names) == 2 + 2 * len(NAMES)
     assert sum(name.endswith("/report.html") for name in names) == len(NAMES) + 1  # with its own
     assert any(name.endswith("/methods.md") for name in names)
     for category in ("Summary", "Sets", "Classifiers", "Learning curves"):
@@ -393,9 +393,8 @@ def test_failed_and_skipped_sets_keep_their_rows_beside_a_good_one(finished, fre
     torn.write_bytes(torn.read_bytes()[:-2000])
     write_lines(small, lines_of(small)[:31])
     (sets / f"{NONE}_AC.seq.gz").unlink()
-    fresh.configure(
-        datasets={"source": "sets"}, language_model={"pretrained": str(finished.path("pretrain"))}
-    )
+    given = {"pretrained": str(finished.path("discriminate"))}
+    fresh.configure(datasets={"source": "sets"}, language_model=given)
 
     output = fresh("--keep-going", fails=True)
     rows = fresh.table()
