@@ -14,6 +14,12 @@ settings.register_profile("dflm", deadline=None, derandomize=True)
 settings.load_profile("dflm")
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Bytes are named by their length: two workers must collect the same names, and the content
+    may hold the time (gzip)."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data (DFLM_REAL_DATA, by default beside the repository)."""
