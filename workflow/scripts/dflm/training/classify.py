@@ -328,6 +328,7 @@ def train_classifier(
             "seed": seed,
             "dataset": dataset,
             "negatives": negatives,
+            "width": parts[0].codes.size(-1),
             "language_model_sha256": sha256_of(weights_in) if weights_in is not None else None,
             "train_sha256": sha256_of(train),
             "validation_sha256": sha256_of(validation),

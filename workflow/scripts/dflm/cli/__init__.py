@@ -1,0 +1,1 @@
+"""The command line: what a trained classifier is for, without the workflow."""

@@ -1,0 +1,137 @@
+"""Score windows all along sequences, and call sites.
+
+Takes a FASTA file (a genome, say), or the regions of a BED file, or a whole genome. Writes a bigWig
+of scores, a BED file of calls, or both. Calls are windows of at least the threshold's probability;
+of windows that overlap the best one is kept. Columns of the BED file: contig, start, end, name,
+score (1000 x calibrated probability), strand (of the higher score), probability, calibrated
+probability, log-odds. Memory does not grow with the genome. A scan that was stopped goes on after
+the last whole contig, if it is called again with the same --parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+from pathlib import Path
+
+from dflm.cli import options
+from dflm.errors import InputError
+
+HELP = "score windows along a genome and call sites"
+EXAMPLES = """\
+  dflm scan results/classify/SRF --genome hg38.fa --bigwig srf.bw --calls srf.bed --parts srf.parts
+  dflm scan results/classify/SRF --bed enhancers.bed --genome hg38.fa --calls - | head
+  dflm scan results/classify/SRF --fasta locus.fa.gz --calls calls.bed --threshold 0.9 --stride 10
+"""
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    options.add_model(command)
+    source = command.add_argument_group("sequences")
+    source.add_argument("--fasta", metavar="FILE", help="plain or gzipped; - is stdin")
+    source.add_argument("--genome", metavar="FILE", help="FASTA or the workflow's index.json")
+    source.add_argument("--bed", metavar="FILE", help="regions of --genome to scan")
+    options.add_windows(command, "default 25")
+    command.add_argument(
+        "--max-n",
+        type=float,
+        default=0.1,
+        help="share of N above which a window has no score; default %(default)s",
+    )
+    options.add_precision(command)
+    output = command.add_argument_group("output (at least one)")
+    output.add_argument("--bigwig", metavar="FILE", help="scores, on the middle of each window")
+    output.add_argument("--calls", metavar="FILE", help="BED file of calls; - is stdout")
+    output.add_argument(
+        "--value",
+        choices=("probability", "calibrated", "log-odds"),
+        default="probability",
+        help="what the bigWig holds; default %(default)s",
+    )
+    output.add_argument(
+        "--threshold",
+        help="least probability of a call, or the name of a threshold of the card, as mcc or fdr; "
+        "default: the card's mcc, or 0.5 where it has none",
+    )
+    output.add_argument(
+        "--apart",
+        type=options.at_least(1),
+        help="least distance of two calls in bases; default: the width, so that none overlap",
+    )
+    output.add_argument(
+        "--parts",
+        metavar="FOLDER",
+        type=Path,
+        help="where finished contigs are kept until the scan is done, to go on after a stop",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    from dflm.mining.scan import ScanParts, ScanSettings, scan_identity
+
+    if args.bigwig is None and args.calls is None:
+        raise InputError("no output is asked for", mend="give --bigwig FILE, --calls FILE or both")
+    source = options.one_source(args, ("fasta", "genome"))
+    if args.bed is not None and source == "fasta":
+        raise InputError("--bed needs --genome", mend="give --genome instead of --fasta")
+    if args.parts is not None and "-" in (args.fasta, args.bed):
+        raise InputError("stdin cannot be read again, so --parts is of no use", mend="leave it out")
+    scorer = options.load_scorer(args, precision=args.precision)
+    settings = ScanSettings(scorer.width(args.width), args.stride or 25, args.max_n)
+    threshold = scorer.threshold(args.threshold) if args.calls is not None else 1.0
+    place = getattr(args, source)
+    with tempfile.TemporaryDirectory(prefix="dflm-scan-") as temporary:
+        identity = {}
+        if args.parts is not None:
+            identity = scan_identity(args.model, _file_of(place), settings, args.precision)
+        parts = ScanParts(args.parts or temporary, identity)
+        lengths = _scan(args, source, scorer, settings, parts)
+        if parts.kept:
+            log.info("%d pieces were finished before", parts.kept)
+        _write(args, parts, lengths, scorer, settings, threshold)
+        parts.remove()
+
+
+def _file_of(genome: str) -> Path:
+    """Return the file that stands for a source: of a folder, its index."""
+    path = Path(genome)
+    path = path / "index.json" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError("there is no such file", path)
+    return path
+
+
+def _scan(args, source, scorer, settings, parts) -> dict[str, int]:
+    """Score everything; return the contigs' lengths, of those that the bigWig shall name."""
+    from dflm.mining.genomes import open_genome
+    from dflm.mining.scan import merge_regions, scan_fasta, scan_regions
+    from dflm.mining.sequences_in import regions
+
+    if source == "fasta":
+        scan_fasta(args.fasta, scorer, settings, parts)
+        return {piece.contig: piece.length for piece in parts.pieces()}
+    genome = open_genome(args.genome)
+    if args.bed is None:
+        found = [(name, 0, length) for name, length in genome.lengths.items()]
+    else:
+        found = merge_regions(regions(args.bed, genome), genome.lengths, settings.width, pad=True)
+    scan_regions(found, genome, scorer, settings, parts)
+    return genome.lengths
+
+
+def _write(args, parts, lengths, scorer, settings, threshold) -> None:
+    from dflm.mining.tracks import BED_COLUMNS, call_lines, write_bigwig, write_lines
+
+    if args.bigwig is not None:
+        write_bigwig(args.bigwig, parts.pieces(), lengths, scorer, settings, args.value)
+        log.info("%s written", args.bigwig)
+    if args.calls is not None:
+        apart = args.apart or settings.width
+        lines = call_lines(parts.pieces(), scorer, settings, threshold, apart)
+        count = write_lines(args.calls, lines, "#" + "\t".join(BED_COLUMNS))
+        log.info("%d calls at probability %.4g or above", count, threshold)

@@ -1,0 +1,92 @@
+"""Say what variants do to the scores of one or several models.
+
+Each alternative allele of a VCF file, a single base or a short insertion or deletion, is scored in
+the windows that hold it, with either allele, on both strands; what counts is the window where
+either scores highest. Reference alleles are checked against the genome. P-values compare the change
+of the log-odds with those of the same variants in dinucleotide-shuffled surroundings, or of like
+variants at random places.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+from dflm.cli import options
+from dflm.errors import InputError
+
+HELP = "say what variants do to scores"
+EXAMPLES = """\
+  dflm variants results/classify/SRF --vcf snps.vcf.gz --genome hg38.fa --tsv effects.tsv
+  dflm variants results/classify/* --vcf snps.vcf --genome hg38.fa --out snps.dflm.vcf.gz
+  dflm variants results/classify/SRF --vcf snps.vcf --genome hg38.fa --on-mismatch fail --tsv -
+"""
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    options.add_model(command, several=True)
+    command.add_argument("--vcf", required=True, metavar="FILE", help="plain, bgzip or BCF")
+    command.add_argument(
+        "--genome", required=True, metavar="FILE", help="FASTA or the workflow's index.json"
+    )
+    options.add_windows(command, "default: an eighth of the width")
+    command.add_argument(
+        "--max-n", type=float, default=0.1, help="share of N above which a window is left out"
+    )
+    command.add_argument(
+        "--on-mismatch",
+        choices=("skip", "fail"),
+        default="skip",
+        help="what a reference allele that is not in the genome does; default %(default)s",
+    )
+    command.add_argument(
+        "--null",
+        choices=("shuffled", "matched", "none"),
+        default="shuffled",
+        help="what p-values rest on; default %(default)s",
+    )
+    command.add_argument(
+        "--null-size", type=options.at_least(20), default=1000, help="default %(default)s"
+    )
+    options.add_seed(command)
+    output = command.add_argument_group("output (at least one)")
+    output.add_argument("--tsv", metavar="FILE", help="a line an allele and model; - is stdout")
+    output.add_argument(
+        "--out", metavar="FILE", help="annotated VCF; packed and indexed if it ends in .gz"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    from dflm.mining.genomes import open_genome
+    from dflm.mining.variants import (
+        VariantSettings,
+        read_variants,
+        score_variants,
+        write_variant_table,
+        write_variants,
+    )
+
+    if args.tsv is None and args.out is None:
+        raise InputError("no output is asked for", mend="give --tsv FILE, --out FILE or both")
+    if args.vcf == "-" and args.out is not None:
+        raise InputError("the annotated VCF needs a file to read twice", mend="give --vcf FILE")
+    settings = VariantSettings(
+        args.stride, args.max_n, args.on_mismatch, args.null, args.null_size, args.seed
+    )
+    genome = open_genome(args.genome)
+    scorers = [options.load_scorer(args, model) for model in args.models]
+    names = [scorer.name for scorer in scorers]
+    if len(set(names)) < len(names):
+        raise InputError("two models have the same name", mend="rename the folder of one")
+    found = read_variants(args.vcf)
+    scored = score_variants([one for _, one in found], genome, scorers, settings, args.width)
+    if args.tsv is not None:
+        write_variant_table(args.tsv, scored)
+    if args.out is not None:
+        write_variants(args.out, args.vcf, scored, [record for record, _ in found])
+    done = len(scored.rows[0])
+    log.info("%d of %d alleles scored with %d models", done, len(found), len(scorers))

@@ -1,0 +1,116 @@
+"""The alleles of a variant in their genome: windows that hold the one and the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dflm.mining.genomes import Genome
+from dflm.sequences.kmers import N, decode, encode
+
+# Why a variant is not scored.
+MISMATCH, SYMBOLIC, TOO_LONG, NO_WINDOW, NO_CONTIG = (
+    "ref_mismatch",
+    "symbolic_allele",
+    "too_long",
+    "no_window",
+    "unknown_contig",
+)
+_LETTERS = frozenset("ACGTNacgtn")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One alternative allele at a place of the genome."""
+
+    contig: str
+    position: int
+    """First base of `ref`, from 0."""
+    ref: str
+    alt: str
+    name: str = "."
+
+
+@dataclass(frozen=True)
+class Haplotypes:
+    """A variant's surroundings with either allele, and where windows may lie in them."""
+
+    ref: np.ndarray
+    """shape=(length,) uint8 codes with the reference's allele."""
+    alt: np.ndarray
+    """shape=(length,) uint8 codes with the other; of the same length, more of the right flank
+    standing where the allele is shorter."""
+    starts: np.ndarray
+    """shape=(windows,) starts of windows within both."""
+    start: int
+    """Where the haplotypes start in the contig."""
+
+
+def why_not(variant: Variant, genome: Genome, width: int) -> str | None:
+    """Return why a variant cannot be scored, or None where it can."""
+    if variant.contig not in genome.lengths:
+        return NO_CONTIG
+    if not variant.ref or not variant.alt or not _LETTERS.issuperset(variant.ref + variant.alt):
+        return SYMBOLIC
+    if max(len(variant.ref), len(variant.alt)) > width // 2:
+        return TOO_LONG
+    end = variant.position + len(variant.ref)
+    there = genome.codes(variant.contig, variant.position, end)
+    given = encode(variant.ref)
+    # An N on either side says nothing against the other.
+    if ((there != given) & (there != N) & (given != N)).any():
+        return MISMATCH
+    return None
+
+
+def bases_there(variant: Variant, genome: Genome) -> str:
+    """Return the bases of the genome where the variant's reference allele should be."""
+    end = variant.position + len(variant.ref)
+    return decode(genome.codes(variant.contig, variant.position, end))
+
+
+def haplotypes(
+    variant: Variant, genome: Genome, width: int, step: int, max_n: float
+) -> Haplotypes | None:
+    """Place windows over a variant.
+
+    Parameters
+    ----------
+    variant : Variant
+        One that `why_not` has nothing against.
+    genome : Genome
+    width : int
+        Bases of a window.
+    step : int >= 1
+        Bases from one window to the next; the first one has the variant in its middle.
+    max_n : float, 0 to 1
+        Share of N above which a window is left out.
+
+    Returns
+    -------
+    Haplotypes or None
+        None where no window holds both alleles whole, lies within the contig and has few enough
+        N.
+    """
+    longest = max(len(variant.ref), len(variant.alt))
+    length = genome.length(variant.contig)
+    first = variant.position + longest - width  # the lowest start that holds the alleles whole
+    size = 2 * width - longest
+    right = genome.codes(
+        variant.contig, variant.position + len(variant.ref), variant.position + size + width
+    )
+    left = genome.codes(variant.contig, first, variant.position)
+    ref = np.concatenate([left, encode(variant.ref), right])[:size]
+    alt = np.concatenate([left, encode(variant.alt), right])[:size]
+    middle = (width - longest) // 2
+    starts = np.unique(
+        np.concatenate([np.arange(middle, -1, -step), np.arange(middle, width - longest + 1, step)])
+    )
+    taken = starts + width + max(0, len(variant.ref) - len(variant.alt))
+    starts = starts[(first + starts >= 0) & (first + taken <= length)]
+    for codes in (ref, alt):
+        if starts.size:
+            windows = codes[starts[:, None] + np.arange(width)]
+            starts = starts[(windows == N).mean(1) <= max_n]
+    return Haplotypes(ref, alt, starts, first) if starts.size else None

@@ -1,0 +1,147 @@
+"""What variants do to a model's scores, and how unusual that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dflm.mining.alleles import Haplotypes
+from dflm.mining.comparison import benjamini_hochberg
+from dflm.mining.scoring import Scorer
+from dflm.sequences.shuffle import dinucleotide_shuffle_list
+
+_TOGETHER = 128  # variants of which the windows are in memory at once
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Scores of both alleles in each variant's best window: that where either scores highest."""
+
+    window: np.ndarray
+    """shape=(n,) int64: the window's start in the haplotypes."""
+    ref_log_odds: np.ndarray
+    """shape=(n,) of the mean probability of both strands."""
+    alt_log_odds: np.ndarray
+    """shape=(n,) the same of the other allele."""
+    ref_probability: np.ndarray
+    """shape=(n,) calibrated, where the card has a temperature."""
+    alt_probability: np.ndarray
+    """shape=(n,) the same of the other allele."""
+    strand: np.ndarray
+    """shape=(n,) of the higher score."""
+
+    @property
+    def delta_log_odds(self) -> np.ndarray:
+        """Alternative less reference, shape=(n,): negative where binding is lost."""
+        return self.alt_log_odds - self.ref_log_odds
+
+    @property
+    def delta_probability(self) -> np.ndarray:
+        """Alternative less reference, shape=(n,), calibrated."""
+        return self.alt_probability - self.ref_probability
+
+
+def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effects:
+    """Score both alleles of variants, in all of their windows, on both strands.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        In full precision: the differences are small.
+    found : sequence of Haplotypes
+    width : int
+        Bases of a window.
+    """
+    rows: list[tuple] = []
+    for start in range(0, len(found), _TOGETHER):
+        part = found[start : start + _TOGETHER]
+        windows = [one.starts[:, None] + np.arange(width) for one in part]
+        codes = [
+            allele[at]
+            for one, at in zip(part, windows, strict=True)
+            for allele in (one.ref, one.alt)
+        ]
+        scores = scorer.score(np.concatenate(codes))
+        log_odds, strands = scores.log_odds, scores.strand
+        at = 0
+        for one in part:
+            n = len(one.starts)
+            ref, alt = log_odds[at : at + n], log_odds[at + n : at + 2 * n]
+            best = int(np.maximum(ref, alt).argmax())
+            strand = strands[at + best + (n if alt[best] > ref[best] else 0)]
+            rows.append((one.starts[best], ref[best], alt[best], strand))
+            at += 2 * n
+    window, ref, alt = (np.array([row[i] for row in rows]) for i in range(3))
+    probabilities = (scorer.calibrated(ref), scorer.calibrated(alt))
+    strand = np.array([row[3] for row in rows], dtype="U1")
+    return Effects(window.astype(np.int64), ref, alt, *probabilities, strand)
+
+
+def shuffled_null(
+    found: Sequence[Haplotypes], alleles: Sequence[tuple[int, int]], size: int, seed: int
+) -> list[Haplotypes]:
+    """Draw variants like those given in surroundings without meaning.
+
+    Each is one of the given variants with both flanks dinucleotide-shuffled: the same alleles
+    and composition, by chance in some motif or not.
+
+    Parameters
+    ----------
+    found : sequence of Haplotypes
+    alleles : sequence of (int, int)
+        Lengths of each variant's reference and alternative allele.
+    size : int >= 1
+        How many to draw; all in turn, as often as that takes.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    chosen = np.concatenate([rng.permutation(len(found)) for _ in range(-(-size // len(found)))])[
+        :size
+    ]
+    flanks: list[np.ndarray] = []
+    for row in chosen:
+        one, (ref, alt) = found[row], alleles[row]
+        left = _left(one, ref, alt)
+        # The flank behind the shorter allele reaches farther; it is shuffled whole.
+        flanks += [one.ref[:left], (one.ref[left + ref :], one.alt[left + alt :])[alt < ref]]
+    flanks = dinucleotide_shuffle_list(flanks, seed)
+    drawn = []
+    for place, row in enumerate(chosen):
+        one, (ref, alt) = found[row], alleles[row]
+        left, before, after = _left(one, ref, alt), flanks[2 * place], flanks[2 * place + 1]
+        both = [
+            np.concatenate([before, allele[left : left + length], after])[: len(one.ref)]
+            for allele, length in ((one.ref, ref), (one.alt, alt))
+        ]
+        drawn.append(Haplotypes(*both, one.starts, one.start))
+    return drawn
+
+
+def _left(one: Haplotypes, ref: int, alt: int) -> int:
+    """Return the bases before the variant: haplotypes are 2 (width) - longest, left width - longest."""
+    longest = max(ref, alt)
+    return (len(one.ref) + longest) // 2 - longest
+
+
+def significance(deltas: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return p- and q-values of effects, both signs counting as equally unusual.
+
+    Parameters
+    ----------
+    deltas : numpy.ndarray
+        shape=(n,) effects.
+    null : numpy.ndarray
+        shape=(m,) effects of meaningless variants.
+
+    Returns
+    -------
+    p, q : numpy.ndarray
+        shape=(n,). p is (1 + those of the null that are as large) / (1 + m), after Phipson and
+        Smyth 2010, so never below 1 / (1 + m); q is Benjamini and Hochberg's.
+    """
+    ordered = np.sort(np.abs(null))
+    larger = len(ordered) - np.searchsorted(ordered, np.abs(deltas) - 1e-12, side="left")
+    p = (1 + larger) / (1 + len(ordered))
+    return p, benjamini_hochberg(p)

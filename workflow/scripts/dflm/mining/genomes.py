@@ -1,0 +1,127 @@
+"""Any stretch of a genome by its position: from a FASTA file, or from the workflow's genome."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+
+from dflm.errors import InputError
+from dflm.files import is_gzip
+from dflm.sequences.genome import GenomeIndex
+from dflm.sequences.kmers import N, encode
+
+CONTIGS = "contigs"
+
+
+class Genome(ABC):
+    """Contigs of base codes."""
+
+    name: str
+    """Where it comes from, for messages."""
+    lengths: dict[str, int]
+    """Bases of each contig, in the order of the source."""
+
+    @abstractmethod
+    def _read(self, contig: str, start: int, end: int) -> np.ndarray: ...
+
+    def codes(self, contig: str, start: int, end: int) -> np.ndarray:
+        """Return codes, shape=(end - start,) uint8; N where that reaches beyond the contig.
+
+        Raises
+        ------
+        InputError
+            If there is no such contig.
+        """
+        length = self.length(contig)
+        first, last = min(max(start, 0), length), min(max(end, 0), length)
+        codes = np.full(end - start, N, dtype=np.uint8)
+        if last > first:
+            codes[first - start : last - start] = self._read(contig, first, last)
+        return codes
+
+    def length(self, contig: str) -> int:
+        """Return the bases of a contig, or raise InputError naming contigs that there are."""
+        if contig not in self.lengths:
+            shown = ", ".join(list(self.lengths)[:5])
+            raise InputError(
+                f"no contig {contig!r}",
+                self.name,
+                f"it has {shown}{', ..' * (len(self.lengths) > 5)}",
+            )
+        return self.lengths[contig]
+
+
+class IndexedGenome(Genome):
+    """The workflow's genome: results/genome/index.json with its contigs beside it.
+
+    Parameters
+    ----------
+    index : path-like
+    """
+
+    def __init__(self, index: str | os.PathLike) -> None:
+        self.name = str(index)
+        self._index = GenomeIndex.load(index, Path(index).parent / CONTIGS)
+        self.lengths = {name: self._index.entry(name)["length"] for name in self._index.contigs()}
+
+    def _read(self, contig: str, start: int, end: int) -> np.ndarray:
+        return self._index.codes(contig)[start:end]
+
+
+class FastaGenome(Genome):
+    """A FASTA file, plain or packed by bgzip; its .fai index is made beside it where missing.
+
+    Parameters
+    ----------
+    path : path-like
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        import pysam
+
+        self.name = str(path)
+        with open(path, "rb") as stream:
+            plain = stream.read(1)[:1] == b">"
+        if not plain and not _is_bgzip(path):
+            what = "gzip cannot be read from the middle" if is_gzip(path) else "no FASTA file"
+            raise InputError(
+                what, path, "unpack it, pack it by bgzip, or give the workflow's index.json"
+            )
+        try:
+            self._file = pysam.FastaFile(str(path))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the FASTA file cannot be indexed ({error})",
+                path,
+                "lines of a contig have one length; the folder has to be writable, or hold the .fai",
+            ) from None
+        self.lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
+
+    def _read(self, contig: str, start: int, end: int) -> np.ndarray:
+        return encode(self._file.fetch(contig, start, end))
+
+
+def open_genome(path: str | os.PathLike) -> Genome:
+    """Open a FASTA file, the workflow's index.json, or the folder that holds it.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "index.json"
+    if not path.is_file():
+        raise InputError("there is no such genome", path, "give a FASTA file or index.json")
+    return IndexedGenome(path) if path.suffix == ".json" else FastaGenome(path)
+
+
+def _is_bgzip(path: str | os.PathLike) -> bool:
+    """Say whether a file starts with bgzip's header: gzip with an extra field named BC."""
+    with open(path, "rb") as stream:
+        head = stream.read(16)
+    return head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"

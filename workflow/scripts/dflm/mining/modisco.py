@@ -1,0 +1,81 @@
+"""Motifs by TF-MoDISco: clusters of the stretches of sequence that carry credit.
+
+Shrikumar et al., "Technical Note on TF-MoDISco", arXiv:1811.00416; by the package modisco-lite.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from dflm.mining.attribution import AttributionSet
+from dflm.mining.motif import Motif
+
+log = logging.getLogger(__name__)
+
+SLIDING, FLANK = 15, 5
+"""Bases of a stretch and of the flanks added to it; less than the package's, for short windows."""
+LEAST_WIDTH, LEAST_SEQLETS = 40, 100
+MOST_SEQLETS = 5000
+_PAD, _SHARE = 2, 0.25
+
+
+def can_run(found: AttributionSet) -> bool:
+    """Say whether sequences are long and many enough for TF-MoDISco."""
+    return found.codes.shape[1] >= LEAST_WIDTH and len(found) >= LEAST_SEQLETS
+
+
+def find_modisco_motifs(found: AttributionSet, most_seqlets: int = MOST_SEQLETS) -> list[Motif]:
+    """Find motifs; those with most sites first.
+
+    Parameters
+    ----------
+    found : AttributionSet
+        Of bound sequences; those shorter than the longest are filled up with N, which carry no
+        credit.
+    most_seqlets : int >= 1
+        Stretches to cluster at most; memory and time grow with them.
+
+    Returns
+    -------
+    list of Motif
+        Names ``pos_0``, .. for those that speak for being bound, ``neg_0``, .. against it.
+        Empty where too few stretches carry credit.
+    """
+    from modiscolite.tfmodisco import TFMoDISco
+
+    hypothetical = found.hypothetical - found.hypothetical.mean(-1, keepdims=True)
+    try:
+        positive, negative = TFMoDISco(
+            one_hot=found.one_hot,
+            hypothetical_contribs=hypothetical.astype(np.float32),
+            sliding_window_size=SLIDING,
+            flank_size=FLANK,
+            target_seqlet_fdr=0.1,
+            max_seqlets_per_metacluster=most_seqlets,
+            trim_to_window_size=20,
+            initial_flank_to_add=5,
+            n_leiden_runs=2,
+        )
+    except (ValueError, IndexError, AssertionError) as error:
+        # The package has no word for "nothing found": it fails on empty arrays.
+        log.warning("TF-MoDISco found nothing (%s)", " ".join(str(error).split()) or "no seqlets")
+        return []
+    motifs = []
+    for sign, patterns in (("pos", positive or []), ("neg", negative or [])):
+        ordered = sorted(patterns, key=lambda pattern: -len(pattern.seqlets))
+        motifs += [_motif(f"{sign}_{i}", pattern) for i, pattern in enumerate(ordered)]
+    return motifs
+
+
+def _motif(name: str, pattern) -> Motif:
+    """Trim a pattern to the places that carry credit, with two on either side."""
+    p = np.asarray(pattern.sequence) + 1e-4
+    credit = np.asarray(pattern.contrib_scores)
+    strength = np.abs(credit).sum(1)
+    keep = np.flatnonzero(strength >= _SHARE * strength.max())
+    some = slice(max(0, int(keep[0]) - _PAD), int(keep[-1]) + 1 + _PAD)
+    return Motif(
+        name, (p / p.sum(1, keepdims=True))[some], len(pattern.seqlets), credit[some]
+    ).trimmed(0.1)

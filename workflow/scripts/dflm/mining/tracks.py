@@ -1,0 +1,179 @@
+"""What a scan is written as: a bigWig of scores and a BED file of calls."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import numpy as np
+
+from dflm.errors import InputError
+from dflm.files import atomic_path
+from dflm.mining.calls import suppress
+from dflm.mining.scan import Piece, ScanSettings, windows_of
+from dflm.mining.scoring import Scorer
+
+_CHUNK = 2**20  # windows of which the probabilities are in memory
+VALUES = ("probability", "calibrated", "log-odds")
+BED_COLUMNS = (
+    "contig",
+    "start",
+    "end",
+    "name",
+    "score",
+    "strand",
+    "probability",
+    "calibrated",
+    "log_odds",
+)
+
+
+def write_bigwig(
+    path: str | os.PathLike,
+    pieces: Iterable[Piece],
+    lengths: dict[str, int],
+    scorer: Scorer,
+    settings: ScanSettings,
+    value: str = "probability",
+) -> None:
+    """Write scores as a bigWig: each window's score on the `stride` bases in its middle.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write.
+    pieces : iterable of Piece
+        In the order of `lengths`.
+    lengths : dict of str to int
+        Of the contigs.
+    scorer : Scorer
+        Whose scores they are.
+    settings : ScanSettings
+    value : {"probability", "calibrated", "log-odds"}
+        What to write.
+
+    Raises
+    ------
+    InputError
+        If there is no contig at all.
+    """
+    import pyBigWig
+
+    if not lengths:
+        raise InputError("there is no contig to write", path)
+    span = min(settings.stride, settings.width)
+    with atomic_path(path) as temporary:
+        file = pyBigWig.open(str(temporary), "w")
+        file.addHeader([(name, int(length)) for name, length in lengths.items()])
+        for piece in pieces:
+            starts = windows_of(piece, settings) + (settings.width - span) // 2
+            for first in range(0, len(starts), _CHUNK):
+                some = slice(first, first + _CHUNK)
+                values = _values(piece, some, scorer, value)
+                for begin, end in _runs(np.isfinite(values)):
+                    file.addEntries(
+                        piece.contig,
+                        int(starts[first + begin]),
+                        values=values[begin:end].tolist(),
+                        span=span,
+                        step=settings.stride,
+                        validate=False,
+                    )
+        file.close()
+
+
+def _values(piece: Piece, rows: slice, scorer: Scorer, value: str) -> np.ndarray:
+    scores = piece.scores[rows]
+    if value == "probability":
+        return scores.probability
+    return scores.log_odds if value == "log-odds" else scorer.calibrated(scores.log_odds)
+
+
+def _runs(mask: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield half-open runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def call_lines(
+    pieces: Iterable[Piece],
+    scorer: Scorer,
+    settings: ScanSettings,
+    threshold: float,
+    apart: int,
+) -> Iterator[str]:
+    """Yield a BED line for each call, with the columns `BED_COLUMNS`.
+
+    Parameters
+    ----------
+    pieces : iterable of Piece
+    scorer : Scorer
+    settings : ScanSettings
+    threshold : float
+        Least probability of a call, before calibration.
+    apart : int >= 1
+        See `dflm.mining.calls.suppress`.
+    """
+    number = 0
+    for piece in pieces:
+        starts = windows_of(piece, settings)
+        found = []
+        for first in range(0, len(starts), _CHUNK):
+            probability = piece.scores[first : first + _CHUNK].probability
+            found.append(first + np.flatnonzero(probability >= threshold))
+        rows = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+        scores = piece.scores[rows]
+        best = suppress(starts[rows], scores.log_odds, apart)
+        rows, scores = rows[best], scores[best]
+        calibrated = scorer.calibrated(scores.log_odds)
+        for place, row in enumerate(rows):
+            number += 1
+            probability = scores.probability[place]
+            yield "\t".join(
+                (
+                    piece.contig,
+                    str(starts[row]),
+                    str(starts[row] + settings.width),
+                    f"site{number}",
+                    str(min(1000, int(1000 * calibrated[place]))),
+                    str(scores.strand[place]),
+                    f"{probability:.9g}",
+                    f"{calibrated[place]:.9g}",
+                    f"{scores.log_odds[place]:.6g}",
+                )
+            )
+
+
+def write_lines(path: str | os.PathLike, lines: Iterable[str], header: str | None = None) -> int:
+    """Write lines to a file, whole or not at all, or to standard output; return their number.
+
+    Parameters
+    ----------
+    path : path-like
+        ``-`` is standard output.
+    lines : iterable of str
+    header : str, optional
+        A first line, which is not counted.
+    """
+    count = 0
+    with open_output(path) as stream:
+        if header is not None:
+            stream.write(header + "\n")
+        for line in lines:
+            stream.write(line + "\n")
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def open_output(path: str | os.PathLike) -> Iterator[IO[str]]:
+    """Open a text file that becomes whole or not at all, or standard output for ``-``."""
+    if str(path) == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        yield stream
