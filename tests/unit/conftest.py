@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from dflm.sequences.genome import GenomeIndex, shard_genome
 from dflm.sequences.kmers import decode
+from planted import train_planted
 
 
 class Genome:
@@ -43,3 +44,17 @@ def genome(tmp_path_factory):
         soft_masked="keep",
     )
     return Genome(index, contigs)
+
+
+@pytest.fixture(scope="session")
+def planted_model(tmp_path_factory):
+    """The folder of a tiny classifier that has learnt a planted motif; see planted.py."""
+    return train_planted(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="session")
+def scorer(planted_model):
+    """That classifier, ready to score, in full precision."""
+    from dflm.mining.scoring import Scorer
+
+    return Scorer.load(planted_model, device="cpu", precision="fp32")

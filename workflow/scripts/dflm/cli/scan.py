@@ -3,8 +3,9 @@
 Takes a FASTA file (a genome, say), or the regions of a BED file, or a whole genome. Writes a bigWig
 of scores, a BED file of calls, or both. Calls are windows of at least the threshold's probability;
 of windows that overlap the best one is kept. Columns of the BED file: contig, start, end, name,
-score (1000 x calibrated probability), strand (of the higher score), probability, calibrated
-probability, log-odds. Memory does not grow with the genome. A scan that was stopped goes on after
+score (1000 x calibrated probability), strand, probability, calibrated probability, log-odds. The
+strand, and where in the window the site lies, are told by the motifs of dflm motifs, given by
+--motifs; the classifier itself reads both strands alike. Memory does not grow with the genome. A scan that was stopped goes on after
 the last whole contig, if it is called again with the same --parts.
 """
 
@@ -21,6 +22,7 @@ from dflm.errors import InputError
 HELP = "score windows along a genome and call sites"
 EXAMPLES = """\
   dflm scan results/classify/SRF --genome hg38.fa --bigwig srf.bw --calls srf.bed --parts srf.parts
+  dflm scan results/classify/SRF --genome hg38.fa --calls srf.bed --motifs srf_motifs/motifs.meme
   dflm scan results/classify/SRF --bed enhancers.bed --genome hg38.fa --calls - | head
   dflm scan results/classify/SRF --fasta locus.fa.gz --calls calls.bed --threshold 0.9 --stride 10
 """
@@ -63,6 +65,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="least distance of two calls in bases; default: the width, so that none overlap",
     )
     output.add_argument(
+        "--motifs", metavar="FILE", help="MEME file that tells strand and place of a call's site"
+    )
+    output.add_argument(
         "--parts",
         metavar="FOLDER",
         type=Path,
@@ -81,6 +86,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--bed needs --genome", mend="give --genome instead of --fasta")
     if args.parts is not None and "-" in (args.fasta, args.bed):
         raise InputError("stdin cannot be read again, so --parts is of no use", mend="leave it out")
+    if args.motifs is not None and source == "fasta":
+        raise InputError("--motifs needs --genome", mend="give --genome instead of --fasta")
     scorer = options.load_scorer(args, precision=args.precision)
     settings = ScanSettings(scorer.width(args.width), args.stride or 25, args.max_n)
     threshold = scorer.threshold(args.threshold) if args.calls is not None else 1.0
@@ -125,6 +132,9 @@ def _scan(args, source, scorer, settings, parts) -> dict[str, int]:
 
 
 def _write(args, parts, lengths, scorer, settings, threshold) -> None:
+    from dflm.mining.genomes import open_genome
+    from dflm.mining.locate import LOCATED_COLUMNS, locator
+    from dflm.mining.motif_files import read_meme
     from dflm.mining.tracks import BED_COLUMNS, call_lines, write_bigwig, write_lines
 
     if args.bigwig is not None:
@@ -132,6 +142,10 @@ def _write(args, parts, lengths, scorer, settings, threshold) -> None:
         log.info("%s written", args.bigwig)
     if args.calls is not None:
         apart = args.apart or settings.width
-        lines = call_lines(parts.pieces(), scorer, settings, threshold, apart)
-        count = write_lines(args.calls, lines, "#" + "\t".join(BED_COLUMNS))
+        columns, locate = BED_COLUMNS, None
+        if args.motifs is not None:
+            columns += LOCATED_COLUMNS
+            locate = locator(open_genome(args.genome), read_meme(args.motifs))
+        lines = call_lines(parts.pieces(), scorer, settings, threshold, apart, locate)
+        count = write_lines(args.calls, lines, "#" + "\t".join(columns))
         log.info("%d calls at probability %.4g or above", count, threshold)

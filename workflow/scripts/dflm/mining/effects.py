@@ -29,8 +29,6 @@ class Effects:
     """shape=(n,) calibrated, where the card has a temperature."""
     alt_probability: np.ndarray
     """shape=(n,) the same of the other allele."""
-    strand: np.ndarray
-    """shape=(n,) of the higher score."""
 
     @property
     def delta_log_odds(self) -> np.ndarray:
@@ -64,19 +62,17 @@ def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effec
             for allele in (one.ref, one.alt)
         ]
         scores = scorer.score(np.concatenate(codes))
-        log_odds, strands = scores.log_odds, scores.strand
+        log_odds = scores.log_odds
         at = 0
         for one in part:
             n = len(one.starts)
             ref, alt = log_odds[at : at + n], log_odds[at + n : at + 2 * n]
             best = int(np.maximum(ref, alt).argmax())
-            strand = strands[at + best + (n if alt[best] > ref[best] else 0)]
-            rows.append((one.starts[best], ref[best], alt[best], strand))
+            rows.append((one.starts[best], ref[best], alt[best]))
             at += 2 * n
     window, ref, alt = (np.array([row[i] for row in rows]) for i in range(3))
     probabilities = (scorer.calibrated(ref), scorer.calibrated(alt))
-    strand = np.array([row[3] for row in rows], dtype="U1")
-    return Effects(window.astype(np.int64), ref, alt, *probabilities, strand)
+    return Effects(window.astype(np.int64), ref, alt, *probabilities)
 
 
 def shuffled_null(
@@ -120,7 +116,7 @@ def shuffled_null(
 
 
 def _left(one: Haplotypes, ref: int, alt: int) -> int:
-    """Return the bases before the variant: haplotypes are 2 (width) - longest, left width - longest."""
+    """Return the bases before the variant, width - longest, of 2 width - longest."""
     longest = max(ref, alt)
     return (len(one.ref) + longest) // 2 - longest
 

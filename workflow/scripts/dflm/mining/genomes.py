@@ -96,7 +96,7 @@ class FastaGenome(Genome):
             raise InputError(
                 f"the FASTA file cannot be indexed ({error})",
                 path,
-                "lines of a contig have one length; the folder has to be writable, or hold the .fai",
+                "a contig's lines have one length; the folder has to be writable or hold the .fai",
             ) from None
         self.lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
 

@@ -21,7 +21,6 @@ COLUMNS = (
     "log_odds",
     "probability_forward",
     "probability_reverse",
-    "strand",
 )
 STRIDES_PER_WIDTH = 8
 
@@ -109,11 +108,10 @@ def prediction_rows(
         np.exp(-np.logaddexp(0, -best.scores.forward)),
         np.exp(-np.logaddexp(0, -best.scores.reverse)),
     )
-    strand = best.scores.strand
     for row, (name, codes) in enumerate(zip(names, sequences, strict=True)):
         place = (name, len(codes), best.starts[row], best.ends[row], best.windows[row])
         if best.windows[row]:
-            values = [*(f"{column[row]:.9g}" for column in columns), strand[row]]
+            values = [f"{column[row]:.9g}" for column in columns]
         else:
-            values = ["."] * 6
+            values = ["."] * 5
         yield "\t".join(map(str, (*place, *values)))

@@ -55,13 +55,6 @@ class StrandScores:
         unbound = np.logaddexp(log_sigmoid(-self.forward), log_sigmoid(-self.reverse))
         return bound - unbound
 
-    @property
-    def strand(self) -> np.ndarray:
-        """The strand that scores higher, shape=(n,): ``+``, ``-``, or ``.`` where equal."""
-        apart = self.forward - self.reverse
-        equal = np.abs(apart) <= 1e-4 * (1 + np.abs(self.forward))
-        return np.where(equal, ".", np.where(apart > 0, "+", "-"))
-
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + exp(-x))."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 import numpy as np
@@ -104,6 +104,7 @@ def call_lines(
     settings: ScanSettings,
     threshold: float,
     apart: int,
+    locate: Callable[[str, int, int], tuple[str, ...]] | None = None,
 ) -> Iterator[str]:
     """Yield a BED line for each call, with the columns `BED_COLUMNS`.
 
@@ -116,6 +117,10 @@ def call_lines(
         Least probability of a call, before calibration.
     apart : int >= 1
         See `dflm.mining.calls.suppress`.
+    locate : callable, optional
+        Is given contig, start and end of a call; returns its strand, and further columns, see
+        `dflm.mining.locate`. Without it the strand is ``.``: a classifier that reads both strands
+        alike does not know it.
     """
     number = 0
     for piece in pieces:
@@ -132,17 +137,20 @@ def call_lines(
         for place, row in enumerate(rows):
             number += 1
             probability = scores.probability[place]
+            start, end = int(starts[row]), int(starts[row]) + settings.width
+            strand, *more = (".",) if locate is None else locate(piece.contig, start, end)
             yield "\t".join(
                 (
                     piece.contig,
-                    str(starts[row]),
-                    str(starts[row] + settings.width),
+                    str(start),
+                    str(end),
                     f"site{number}",
                     str(min(1000, int(1000 * calibrated[place]))),
-                    str(scores.strand[place]),
+                    strand,
                     f"{probability:.9g}",
                     f"{calibrated[place]:.9g}",
                     f"{scores.log_odds[place]:.6g}",
+                    *more,
                 )
             )
 

@@ -36,7 +36,6 @@ COLUMNS = (
     "status",
     "window_start",
     "window_end",
-    "strand",
     "ref_log_odds",
     "alt_log_odds",
     "delta_log_odds",
@@ -253,7 +252,7 @@ def _values(scored: Scored, model: int, row: int) -> tuple[list[str], list[str]]
     """Return what the table shows of an effect: its window, and its numbers."""
     effects, one = scored.effects[model], scored.haplotypes[model][row]
     start = one.start + int(effects.window[row])
-    place = [str(start), str(start + scored.widths[model]), str(effects.strand[row])]
+    place = [str(start), str(start + scored.widths[model])]
     numbers = [
         effects.ref_log_odds[row],
         effects.alt_log_odds[row],
@@ -273,7 +272,7 @@ def variant_lines(scored: Scored) -> Iterator[str]:
         what = (variant.contig, str(variant.position + 1), variant.name, variant.ref, variant.alt)
         for model, name in enumerate(scored.models):
             row = scored.rows[model].get(number)
-            values = ["."] * 11
+            values = ["."] * 10
             if row is not None:
                 place, numbers = _values(scored, model, row)
                 values = place + numbers

@@ -1,0 +1,222 @@
+"""A scan scores what predict scores, finds what was planted, and goes on where it was stopped."""
+
+import gzip
+
+import numpy as np
+import pyBigWig
+import pytest
+from dflm.errors import InputError
+from dflm.mining import scan as scans
+from dflm.mining.calls import suppress
+from dflm.mining.genomes import open_genome
+from dflm.mining.scan import (
+    ScanParts,
+    ScanSettings,
+    merge_regions,
+    scan_fasta,
+    scan_regions,
+    windows_of,
+)
+from dflm.mining.tiles import Tiler
+from dflm.mining.tracks import call_lines, write_bigwig
+from dflm.sequences.kmers import N, decode
+from planted import MOTIF, WIDTH, plant, random_codes
+
+STRIDE = 10
+SETTINGS = ScanSettings(WIDTH, STRIDE, 0.1)
+
+
+def write_fasta(path, contigs):
+    with open(path, "w") as file:
+        for name, codes in contigs.items():
+            text = decode(codes)
+            lines = [text[i : i + 60] for i in range(0, len(text), 60)]
+            file.write(f">{name} of a test\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Three contigs with planted sites, a gap, and one shorter than a window."""
+    rng = np.random.default_rng(7)
+    contigs = {
+        "a": random_codes(rng, 6005),
+        "b": random_codes(rng, 3000),
+        "c": random_codes(rng, 30),
+    }
+    sites = []
+    for name in "ab":
+        for i, at in enumerate(range(100, len(contigs[name]) - 100, 400)):
+            strand = "+-"[i % 2]
+            plant(contigs[name], at, strand)
+            sites.append((name, at, strand))
+    contigs["a"][1500:1580] = N
+    return contigs, sites, write_fasta(tmp_path_factory.mktemp("scan") / "g.fa", contigs)
+
+
+def scanned(scorer, path, folder, settings=SETTINGS):
+    parts = ScanParts(folder, {})
+    scan_fasta(path, scorer, settings, parts)
+    return parts
+
+
+def test_scores_equal_those_of_the_windows_alone(scorer, world, tmp_path):
+    contigs, _, path = world
+    pieces = {piece.contig: piece for piece in scanned(scorer, path, tmp_path).pieces()}
+    assert list(pieces) == ["a", "b", "c"]
+    assert len(pieces["c"].scores) == 0  # shorter than a window
+    for name in "ab":
+        codes, piece = contigs[name], pieces[name]
+        starts = windows_of(piece, SETTINGS)
+        # The last window is the last that ends within the contig.
+        assert starts.tolist() == list(range(0, len(codes) - WIDTH + 1, STRIDE))
+        windows = np.stack([codes[start : start + WIDTH] for start in starts])
+        usable = (windows == N).mean(1) <= 0.1
+        alone = scorer.score(windows[usable])
+        assert piece.scores.forward[usable] == pytest.approx(alone.forward, abs=1e-4)
+        assert piece.scores.reverse[usable] == pytest.approx(alone.reverse, abs=1e-4)
+        assert np.isnan(piece.scores.forward[~usable]).all()
+        assert usable.all() == (name == "b")
+
+
+@pytest.mark.parametrize("stride", [1, 7, 40, 55])
+def test_pieces_of_any_size_give_the_same_windows(stride, monkeypatch):
+    class Sums:
+        batch_size = 2
+
+        def score(self, windows):
+            from dflm.mining.scoring import StrandScores
+
+            return StrandScores(windows.sum(1).astype(float), windows[:, 0].astype(float))
+
+    monkeypatch.setattr("dflm.mining.tiles.PIECE", 64)
+    codes = random_codes(np.random.default_rng(8), 1000)
+    expected = [codes[i : i + 40].sum() for i in range(0, 1000 - 40 + 1, stride)]
+    for size in (1, 13, 64, 999, 1000):
+        taken = []
+        tiler = Tiler(Sums(), 40, stride, 0.0, taken.append)
+        for start in range(0, len(codes), size):
+            tiler.write(codes[start : start + size])
+        tiler.finish()
+        assert np.concatenate(taken, axis=1)[0].tolist() == expected
+
+
+def test_planted_sites_are_called(scorer, world, tmp_path):
+    """Precision and recall of the planted sites, at least 0.9 each."""
+    _, sites, path = world
+    pieces = scanned(scorer, path, tmp_path).pieces()
+    lines = [line.split("\t") for line in call_lines(pieces, scorer, SETTINGS, 0.9, WIDTH)]
+    calls = [(line[0], int(line[1]), int(line[2]), line[5]) for line in lines]
+    planted = [site for site in sites if not (site[0] == "a" and 1500 - WIDTH < site[1] < 1580)]
+    found = [
+        site
+        for site in planted
+        if any(c == site[0] and s <= site[1] and site[1] + len(MOTIF) <= e for c, s, e, _ in calls)
+    ]
+    true = [
+        call
+        for call in calls
+        if any(c == call[0] and call[1] < at + len(MOTIF) and at < call[2] for c, at, _ in planted)
+    ]
+    assert len(found) / len(planted) >= 0.9
+    assert len(true) / len(calls) >= 0.9
+    for before, after in zip(calls, calls[1:], strict=False):
+        assert before[0] != after[0] or before[2] <= after[1]
+
+
+def test_a_bigwig_holds_the_scores(scorer, world, tmp_path):
+    contigs, _, path = world
+    parts = scanned(scorer, path, tmp_path / "parts")
+    lengths = {name: len(codes) for name, codes in contigs.items()}
+    write_bigwig(tmp_path / "s.bw", parts.pieces(), lengths, scorer, SETTINGS)
+    with pyBigWig.open(str(tmp_path / "s.bw")) as file:
+        assert file.chroms() == lengths
+        for piece in parts.pieces():
+            for start, value in zip(
+                windows_of(piece, SETTINGS), piece.scores.probability, strict=True
+            ):
+                middle = int(start) + (WIDTH - STRIDE) // 2
+                held = file.values(piece.contig, middle, middle + STRIDE)
+                assert held == pytest.approx([value] * STRIDE, abs=1e-6, nan_ok=True)
+
+
+def test_a_stopped_scan_goes_on_to_the_same_scores(scorer, world, tmp_path, monkeypatch):
+    _, _, path = world
+    whole = list(scanned(scorer, path, tmp_path / "whole").pieces())
+
+    class Stopped(BaseException):
+        pass
+
+    finish, left = scans.ScanParts.finish, [1]
+
+    def stopping(self, *place):
+        finish(self, *place)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Stopped
+
+    monkeypatch.setattr(scans.ScanParts, "finish", stopping)
+    with pytest.raises(Stopped):
+        scanned(scorer, path, tmp_path / "parts")
+    monkeypatch.undo()
+    assert not list((tmp_path / "parts").glob(".partial*b.npy"))
+    parts = scanned(scorer, path, tmp_path / "parts")
+    assert parts.kept == 1
+    for before, after in zip(whole, parts.pieces(), strict=True):
+        assert before.contig == after.contig
+        np.testing.assert_array_equal(before.scores.forward, after.scores.forward)
+        np.testing.assert_array_equal(before.scores.reverse, after.scores.reverse)
+    parts.remove()
+    assert not (tmp_path / "parts").exists()
+
+
+def test_parts_of_another_scan_are_not_used(scorer, world, tmp_path):
+    _, _, path = world
+    scanned(scorer, path, tmp_path)
+    parts = ScanParts(tmp_path, {"stride": 3})
+    scan_fasta(path, scorer, SETTINGS, parts)
+    assert parts.kept == 0
+
+
+def test_regions_are_scanned_like_contigs(scorer, world, tmp_path):
+    contigs, _, path = world
+    genome = open_genome(path)
+    found = merge_regions(
+        [("b", 500, 700), ("a", 990, 1000), ("b", 650, 900), ("c", 0, 10)],
+        genome.lengths,
+        WIDTH,
+        pad=True,
+    )
+    assert found == [("a", 975, 1015), ("b", 500, 900), ("c", 0, 30)]
+    parts = ScanParts(tmp_path, {})
+    scan_regions(found, genome, scorer, SETTINGS, parts)
+    a, b, c = parts.pieces()
+    assert len(c.scores) == 0
+    assert windows_of(a, SETTINGS).tolist() == [975]
+    assert windows_of(b, SETTINGS).tolist() == list(range(500, 861, STRIDE))
+    alone = scorer.score(contigs["b"][None, 500 : 500 + WIDTH])
+    assert b.scores.forward[0] == pytest.approx(alone.forward[0], abs=1e-4)
+
+
+def test_a_genome_is_read_at_any_place(world, tmp_path):
+    contigs, _, path = world
+    genome = open_genome(path)
+    assert genome.codes("b", 10, 300).tolist() == contigs["b"][10:300].tolist()
+    beyond = genome.codes("c", -2, 33)
+    assert beyond.tolist() == [N, N, *contigs["c"].tolist(), N, N, N]
+    with pytest.raises(InputError, match="no contig 'chr1'"):
+        genome.codes("chr1", 0, 5)
+    packed = tmp_path / "g.fa.gz"
+    with gzip.open(packed, "wb") as file:
+        file.write(path.read_bytes())
+    with pytest.raises(InputError, match="bgzip"):
+        open_genome(packed)
+
+
+def test_suppression_keeps_the_best_and_leaves_the_rest_apart():
+    starts = np.array([0, 10, 20, 30, 45, 100])
+    scores = np.array([1.0, 3.0, 2.0, 2.5, 2.9, 0.1])
+    assert suppress(starts, scores, 30).tolist() == [1, 4, 5]
+    kept = suppress(starts, scores, 20)
+    assert (np.diff(starts[kept]) >= 20).all()
+    assert suppress(starts[:0], scores[:0], 20).size == 0

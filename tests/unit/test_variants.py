@@ -1,0 +1,252 @@
+"""Variants: what makes or breaks a planted motif comes first; what cannot be scored is told."""
+
+import numpy as np
+import pysam
+import pytest
+from dflm.errors import InputError
+from dflm.mining.alleles import Variant, haplotypes, why_not
+from dflm.mining.effects import effects_of, shuffled_null, significance
+from dflm.mining.genomes import open_genome
+from dflm.mining.variants import (
+    COLUMNS,
+    VariantSettings,
+    read_variants,
+    score_variants,
+    variant_lines,
+    write_variant_table,
+    write_variants,
+)
+from dflm.sequences.kmers import BASES, N, decode, encode
+from planted import MOTIF, WIDTH, plant, random_codes
+from test_scan import write_fasta
+
+QUICK = {"null_size": 60, "step": 10}
+
+
+def other(base):
+    return BASES[(BASES.index(base) + 2) % 4]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A contig with motifs at 200, 600, ..; variants that break them, make one, or do nothing."""
+    rng = np.random.default_rng(21)
+    codes = random_codes(rng, 4000)
+    sites = list(range(200, 3800, 400))
+    for at in sites:
+        plant(codes, at)
+    # A motif with one wrong base, which a variant mends.
+    plant(codes, 3900)
+    codes[3904] = BASES.index(other(MOTIF[4]))
+    codes[3100:3110] = N
+    path = write_fasta(tmp_path_factory.mktemp("variants") / "g.fa", {"chr1": codes})
+    text = decode(codes)
+    breaking = [Variant("chr1", at + 4, text[at + 4], other(text[at + 4])) for at in sites[:4]]
+    deleting = [
+        Variant("chr1", sites[4] + 2, text[sites[4] + 2 : sites[4] + 6], text[sites[4] + 2])
+    ]
+    inserting = [Variant("chr1", sites[5] + 3, text[sites[5] + 3], text[sites[5] + 3] + "ACGTAC")]
+    making = [Variant("chr1", 3904, text[3904], MOTIF[4])]
+    idle = [Variant("chr1", at + 200, text[at + 200], other(text[at + 200])) for at in sites[:8]]
+    variants = [*breaking, *deleting, *inserting, *making, *idle]
+    return open_genome(path), variants, len(variants) - len(idle), text, path
+
+
+def test_what_breaks_or_makes_a_motif_ranks_first(scorer, world):
+    genome, variants, strong, _, _ = world
+    scored = score_variants(variants, genome, [scorer], VariantSettings(**QUICK))
+    assert len(scored.rows[0]) == len(variants)
+    delta = scored.effects[0].delta_log_odds
+    assert set(np.argsort(-np.abs(delta))[:strong].tolist()) == set(range(strong))
+    assert (delta[: strong - 1] < 0).all()
+    assert delta[strong - 1] > 0
+    assert scored.p[0][:strong].max() < scored.p[0][strong:].min() + 1e-9 or (
+        scored.p[0][:strong].mean() < scored.p[0][strong:].mean()
+    )
+
+
+def test_the_best_window_holds_the_variant_and_both_alleles_scores(scorer, world):
+    genome, variants, _, text, _ = world
+    variant = variants[0]
+    found = haplotypes(variant, genome, WIDTH, 5, 0.1)
+    effects = effects_of(scorer, [found], WIDTH)
+    start = found.start + int(effects.window[0])
+    assert start <= variant.position < start + WIDTH
+    changed = text[: variant.position] + variant.alt + text[variant.position + 1 :]
+    ref, alt = (scorer.score(encode(t[start : start + WIDTH])[None]) for t in (text, changed))
+    assert effects.ref_log_odds[0] == pytest.approx(ref.log_odds[0], abs=1e-4)
+    assert effects.alt_log_odds[0] == pytest.approx(alt.log_odds[0], abs=1e-4)
+    assert effects.delta_probability[0] == pytest.approx(
+        (alt.probability - ref.probability)[0], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt"), [("A", "C"), ("A", "ACGT"), ("ACGTA", "A"), ("AC", "GT"), ("A", "AG")]
+)
+def test_windows_of_indels_hold_the_alleles_whole(tmp_path, ref, alt):
+    rng = np.random.default_rng(22)
+    codes = random_codes(rng, 300)
+    codes[150 : 150 + len(ref)] = encode(ref)
+    text = decode(codes)
+    genome = open_genome(write_fasta(tmp_path / "g.fa", {"c": codes}))
+    variant = Variant("c", 150, ref, alt)
+    assert why_not(variant, genome, 40) is None
+    found = haplotypes(variant, genome, 40, 1, 0.0)
+    changed = text[:150] + alt + text[150 + len(ref) :]
+    assert len(found.starts) == 40 - max(len(ref), len(alt)) + 1
+    for start in found.starts:
+        at = found.start + start
+        assert at <= 150
+        assert at + 40 >= 150 + max(len(ref), len(alt))
+        assert decode(found.ref[start : start + 40]) == text[at : at + 40]
+        assert decode(found.alt[start : start + 40]) == changed[at : at + 40]
+
+
+def test_windows_stay_within_the_contig_and_off_gaps(tmp_path):
+    codes = random_codes(np.random.default_rng(23), 100)
+    codes[60:] = N
+    genome = open_genome(write_fasta(tmp_path / "g.fa", {"c": codes, "short": codes[:20]}))
+    text = decode(codes)
+    first = haplotypes(Variant("c", 0, text[0], other(text[0])), genome, 40, 1, 0.0)
+    assert first.starts.tolist() == [39]
+    assert first.start + 39 == 0
+    near = haplotypes(Variant("c", 59, text[59], other(text[59])), genome, 40, 1, 0.0)
+    assert near.starts.tolist() == [0]
+    assert haplotypes(Variant("c", 70, "N", "A"), genome, 40, 1, 0.0) is None
+    assert haplotypes(Variant("short", 5, text[5], "A"), genome, 40, 1, 0.0) is None
+
+
+def test_a_wrong_reference_allele_is_skipped_or_fails(scorer, world):
+    genome, variants, _, text, _ = world
+    wrong = Variant("chr1", 1000, other(text[1000]), text[1000])
+    scored = score_variants(
+        [variants[0], wrong], genome, [scorer], VariantSettings(null="none", step=20)
+    )
+    assert scored.reasons == [None, "ref_mismatch"]
+    lines = [line.split("\t") for line in variant_lines(scored)]
+    assert [line[6] for line in lines] == ["scored", "ref_mismatch"]
+    assert all(len(line) == len(COLUMNS) for line in lines)
+    with pytest.raises(InputError, match="1 of 2 reference alleles.*chr1:1001"):
+        settings = VariantSettings(on_mismatch="fail", **QUICK)
+        score_variants([variants[0], wrong], genome, [scorer], settings)
+
+
+def test_what_cannot_be_scored_says_why(scorer, world):
+    genome, variants, _, text, _ = world
+    some = [
+        Variant("chr1", 10, text[10], "<DEL>"),
+        Variant("chr1", 10, text[10], "*"),
+        Variant("chr9", 10, "A", "C"),
+        Variant("chr1", 50, text[50], "A" * 50),
+        Variant("chr1", 3104, "N", "A"),
+    ]
+    scored = score_variants(
+        [*some, variants[0]], genome, [scorer], VariantSettings(null="none", max_n=0.0)
+    )
+    status = [line.split("\t")[6] for line in variant_lines(scored)]
+    assert status[:5] == [
+        "symbolic_allele",
+        "symbolic_allele",
+        "unknown_contig",
+        "too_long",
+        "no_window",
+    ]
+    with pytest.raises(InputError, match="none of the variants' contigs"):
+        score_variants(some[2:3], genome, [scorer], VariantSettings())
+
+
+@pytest.fixture
+def vcf(world, tmp_path):
+    """A VCF file of the variants, one record with two alternatives, one symbolic."""
+    _, variants, _, text, _ = world
+    ordered = sorted(variants[:3], key=lambda v: v.position)
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>", '##FILTER=<ID=q,Description="q">']
+    lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    for i, v in enumerate(ordered):
+        alt = f"{v.alt},<DEL>" if i == 1 else v.alt
+        lines.append(f"chr1\t{v.position + 1}\trs{i}\t{v.ref}\t{alt}\t.\tq\t.")
+    path = tmp_path / "in.vcf"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_vcf_comes_back_with_what_variants_do(scorer, world, vcf, tmp_path):
+    genome = world[0]
+    packed = tmp_path / "in.vcf.gz"
+    pysam.tabix_compress(str(vcf), str(packed), force=True)
+    for path, out in ((vcf, tmp_path / "out.vcf"), (packed, tmp_path / "out.vcf.gz")):
+        found = read_variants(path)
+        assert [record for record, _ in found] == [0, 1, 1, 2]
+        scored = score_variants(
+            [one for _, one in found], genome, [scorer], VariantSettings(**QUICK)
+        )
+        write_variants(out, path, scored, [record for record, _ in found])
+        with pysam.VariantFile(str(out)) as file:
+            records = list(file)
+        assert len(records) == 3
+        assert [record.id for record in records] == ["rs0", "rs1", "rs2"]
+        fields = records[0].info["DFLM"][0].split("|")
+        assert fields[:2] == [records[0].alts[0], "PLANTED"]
+        assert float(fields[2]) == pytest.approx(scored.effects[0].delta_log_odds[0], rel=1e-4)
+        assert records[1].info["DFLM_SKIPPED"] == ("<DEL>|symbolic_allele",)
+        assert list(records[0].filter) == ["q"]
+    assert (tmp_path / "out.vcf.gz.tbi").is_file()
+    assert write_variant_table(tmp_path / "t.tsv", scored) == 4
+
+
+def test_several_models_have_a_line_each(scorer, world):
+    genome, variants, _, _, _ = world
+    again = type(scorer)(scorer.model, scorer.card, "AGAIN", scorer.device, precision="fp32")
+    settings = VariantSettings(null="none", step=20)
+    scored = score_variants(variants[:2], genome, [scorer, again], settings)
+    lines = [line.split("\t") for line in variant_lines(scored)]
+    assert [line[5] for line in lines] == ["PLANTED", "AGAIN"] * 2
+    assert lines[0][7:] == lines[1][7:]
+
+
+def test_a_null_keeps_alleles_and_composition(world):
+    genome, variants, _, _, _ = world
+    found = [haplotypes(v, genome, WIDTH, 10, 0.1) for v in variants]
+    lengths = [(len(v.ref), len(v.alt)) for v in variants]
+    null = shuffled_null(found, lengths, 40, 3)
+    assert len(null) == 40
+    for one in null:
+        assert len(one.ref) == len(one.alt)
+        longest = 2 * WIDTH - len(one.ref)
+        left = WIDTH - longest
+        assert (one.ref[:left] == one.alt[:left]).all()
+    pairs = {
+        (decode(one.ref)[WIDTH - 1], decode(one.alt)[WIDTH - 1])
+        for one in null
+        if len(one.ref) == 2 * WIDTH - 1
+    }
+    assert pairs <= {(v.ref, v.alt) for v in variants}
+
+
+def test_a_matched_null_changes_the_same_bases_in_the_same_context(scorer, world):
+    genome, variants, strong, text, _ = world
+    settings = VariantSettings(null="matched", **QUICK)
+    scored = score_variants(variants[:4] + variants[-4:], genome, [scorer], settings)
+    assert np.isfinite(scored.p[0]).all()
+    assert (scored.q[0] >= scored.p[0] - 1e-12).all()
+
+
+def test_p_values_count_the_null_on_both_sides():
+    null = np.array([-1.0, 0.5, 2.0])
+    p, q = significance(np.array([0.6, -3.0, 0.0]), null)
+    assert p.tolist() == [3 / 4, 1 / 4, 1.0]
+    assert q == pytest.approx([1.0, 0.75, 1.0])
+
+
+def test_settings_are_checked():
+    for wrong in ({"null": "none of it"}, {"on_mismatch": "shrug"}, {"null_size": 3}, {"step": 0}):
+        with pytest.raises(InputError):
+            VariantSettings(**wrong)
+
+
+def test_a_file_that_is_no_vcf_is_told(tmp_path):
+    (tmp_path / "x.vcf").write_text("chr1\t5\tA\n")
+    for name in ("x.vcf", "nothing.vcf"):
+        with pytest.raises(InputError):
+            read_variants(tmp_path / name)
