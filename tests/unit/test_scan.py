@@ -1,6 +1,7 @@
 """A scan scores what predict scores, finds what was planted, and goes on where it was stopped."""
 
 import gzip
+from itertools import pairwise
 
 import numpy as np
 import pyBigWig
@@ -120,7 +121,7 @@ def test_planted_sites_are_called(scorer, world, tmp_path):
     ]
     assert len(found) / len(planted) >= 0.9
     assert len(true) / len(calls) >= 0.9
-    for before, after in zip(calls, calls[1:], strict=False):
+    for before, after in pairwise(calls):
         assert before[0] != after[0] or before[2] <= after[1]
 
 

@@ -12,8 +12,8 @@ from runs import ROOT
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 LIBRARY = SCRIPTS / "dflm"
-# A wing may import from itself and from those before it.
-WINGS = ("", "sequences", "model", "training", "evaluation", "simulate")
+# A wing may import from itself and from those before it; so none but cli imports mining.
+WINGS = ("", "sequences", "model", "training", "evaluation", "simulate", "mining", "cli")
 TOP = ("errors", "files", "logs", "downloads", "phases", "scores", "calibration", "resources")
 PACKAGES = {"torch": "pytorch", "sklearn": "scikit-learn", "matplotlib": "matplotlib-base"}
 RULES = {

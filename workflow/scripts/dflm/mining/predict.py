@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dflm.mining.scoring import Scorer, StrandScores
+from dflm.mining.scoring import Scorer, StrandScores, sigmoid
 from dflm.sequences.kmers import N
 
 COLUMNS = (
@@ -105,13 +105,10 @@ def prediction_rows(
         best.scores.probability,
         scorer.calibrated(best.scores.log_odds),
         best.scores.log_odds,
-        np.exp(-np.logaddexp(0, -best.scores.forward)),
-        np.exp(-np.logaddexp(0, -best.scores.reverse)),
+        sigmoid(best.scores.forward),
+        sigmoid(best.scores.reverse),
     )
     for row, (name, codes) in enumerate(zip(names, sequences, strict=True)):
         place = (name, len(codes), best.starts[row], best.ends[row], best.windows[row])
-        if best.windows[row]:
-            values = [f"{column[row]:.9g}" for column in columns]
-        else:
-            values = ["."] * 5
+        values = [f"{c[row]:.9g}" for c in columns] if best.windows[row] else ["."] * len(columns)
         yield "\t".join(map(str, (*place, *values)))

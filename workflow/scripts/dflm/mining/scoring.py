@@ -51,8 +51,9 @@ class StrandScores:
     @property
     def log_odds(self) -> np.ndarray:
         """Log-odds of `probability`, shape=(n,), also where that is 1 to all digits."""
-        bound = np.logaddexp(log_sigmoid(self.forward), log_sigmoid(self.reverse))
-        unbound = np.logaddexp(log_sigmoid(-self.forward), log_sigmoid(-self.reverse))
+        with np.errstate(invalid="ignore"):  # NaN, a window without a score, stays NaN
+            bound = np.logaddexp(log_sigmoid(self.forward), log_sigmoid(self.reverse))
+            unbound = np.logaddexp(log_sigmoid(-self.forward), log_sigmoid(-self.reverse))
         return bound - unbound
 
 
@@ -63,7 +64,8 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def log_sigmoid(x: np.ndarray) -> np.ndarray:
     """Return the logarithm of `sigmoid`, without overflow."""
-    return -np.logaddexp(0, -np.asarray(x, dtype=np.float64))
+    with np.errstate(invalid="ignore"):
+        return -np.logaddexp(0, -np.asarray(x, dtype=np.float64))
 
 
 class Scorer:

@@ -46,12 +46,11 @@ class Tiler:
 
     def write(self, codes: np.ndarray) -> None:
         """Take the next bases, shape=(length,); the array may be reused afterwards."""
-        if self._skip:
-            dropped = min(self._skip, len(codes))
-            self._skip -= dropped
-            codes = codes[dropped:]
         for start in range(0, len(codes), PIECE):
             part = codes[start : start + PIECE]
+            dropped = min(self._skip, len(part))
+            self._skip -= dropped
+            part = part[dropped:]
             self._held.append(part.copy())
             self._size += len(part)
             if self._size >= PIECE + self.width:
