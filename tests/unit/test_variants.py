@@ -7,15 +7,14 @@ from dflm.errors import InputError
 from dflm.mining.alleles import Variant, haplotypes, why_not
 from dflm.mining.effects import effects_of, shuffled_null, significance
 from dflm.mining.genomes import open_genome
-from dflm.mining.variants import (
+from dflm.mining.variant_files import (
     COLUMNS,
-    VariantSettings,
     read_variants,
-    score_variants,
     variant_lines,
     write_variant_table,
     write_variants,
 )
+from dflm.mining.variants import VariantSettings, score_variants
 from dflm.sequences.kmers import BASES, N, decode, encode
 from planted import MOTIF, WIDTH, plant, random_codes
 from test_scan import write_fasta

@@ -62,13 +62,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from dflm.mining.genomes import open_genome
-    from dflm.mining.variants import (
-        VariantSettings,
-        read_variants,
-        score_variants,
-        write_variant_table,
-        write_variants,
-    )
+    from dflm.mining.variant_files import read_variants, write_variant_table, write_variants
+    from dflm.mining.variants import VariantSettings, score_variants
 
     if args.tsv is None and args.out is None:
         raise InputError("no output is asked for", mend="give --tsv FILE, --out FILE or both")

@@ -28,7 +28,7 @@ def locator(genome: Genome, motifs: Sequence[Motif]) -> Callable[[str, int, int]
         the motif's name, where the match starts and ends, and its log2 ratio to uniform bases.
         All are ``.`` where no motif fits into the window.
     """
-    weights = [(m.name, m.log_odds()) for m in motifs if not m.name.startswith("neg")]
+    weights = [(m.name.split()[0], m.log_odds()) for m in motifs if not m.name.startswith("neg")]
 
     def locate(contig: str, start: int, end: int) -> tuple[str, ...]:
         codes = genome.codes(contig, start, end)[None]

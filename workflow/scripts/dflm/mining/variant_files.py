@@ -1,0 +1,211 @@
+"""VCF files read, and written back with what variants do; the same as a table."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dflm.errors import InputError
+from dflm.files import atomic_path
+from dflm.mining.alleles import NO_WINDOW, Variant
+from dflm.mining.tracks import write_lines
+from dflm.mining.variants import Scored
+
+log = logging.getLogger(__name__)
+
+COLUMNS = (
+    "contig",
+    "position",
+    "id",
+    "ref",
+    "alt",
+    "model",
+    "status",
+    "window_start",
+    "window_end",
+    "ref_log_odds",
+    "alt_log_odds",
+    "delta_log_odds",
+    "ref_probability",
+    "alt_probability",
+    "delta_probability",
+    "p_value",
+    "q_value",
+)
+INFO, SKIPPED = "DFLM", "DFLM_SKIPPED"
+INFO_FIELDS = "allele|model|delta_log_odds|delta_probability|ref_probability|alt_probability|p|q"
+
+
+def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
+    """Read all alternative alleles of a VCF file: (number of its record, variant).
+
+    Parameters
+    ----------
+    path : path-like
+        VCF, plain or packed by gzip or bgzip, or BCF; ``-`` is standard input.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    found = []
+    try:
+        with _open(path) as file:
+            for number, record in enumerate(file):
+                found += [
+                    (
+                        number,
+                        Variant(record.contig, record.start, record.ref, alt, record.id or "."),
+                    )
+                    for alt in record.alts or ()
+                ]
+    except (OSError, ValueError) as error:
+        raise InputError(f"no whole VCF file ({error})", path) from None
+    return found
+
+
+def _open(path: str | os.PathLike):
+    import pysam
+
+    if str(path) != "-" and not Path(path).is_file():
+        raise InputError("there is no such file", path)
+    # What is wrong is told by InputError, not by htslib on stderr.
+    before = pysam.set_verbosity(0)
+    try:
+        return pysam.VariantFile(str(path))
+    finally:
+        pysam.set_verbosity(before)
+
+
+def _status(scored: Scored, model: int, number: int) -> str:
+    reason = scored.reasons[number]
+    if reason is not None:
+        return reason
+    return "scored" if number in scored.rows[model] else NO_WINDOW
+
+
+def _values(scored: Scored, model: int, row: int) -> tuple[list[str], list[str]]:
+    """Return what the table shows of an effect: its window, and its numbers."""
+    effects, one = scored.effects[model], scored.haplotypes[model][row]
+    start = one.start + int(effects.window[row])
+    place = [str(start), str(start + scored.widths[model])]
+    numbers = [
+        effects.ref_log_odds[row],
+        effects.alt_log_odds[row],
+        effects.delta_log_odds[row],
+        effects.ref_probability[row],
+        effects.alt_probability[row],
+        effects.delta_probability[row],
+        scored.p[model][row],
+        scored.q[model][row],
+    ]
+    return place, ["." if np.isnan(value) else f"{value:.6g}" for value in numbers]
+
+
+def variant_lines(scored: Scored) -> Iterator[str]:
+    """Yield a line for each allele and model, with the columns `COLUMNS`; position from 1."""
+    for number, variant in enumerate(scored.variants):
+        what = (variant.contig, str(variant.position + 1), variant.name, variant.ref, variant.alt)
+        for model, name in enumerate(scored.models):
+            row = scored.rows[model].get(number)
+            values = ["."] * 10
+            if row is not None:
+                place, numbers = _values(scored, model, row)
+                values = place + numbers
+            yield "\t".join((*what, name, _status(scored, model, number), *values))
+
+
+def write_variants(
+    path: str | os.PathLike,
+    source: str | os.PathLike,
+    scored: Scored,
+    records: Sequence[int],
+) -> None:
+    """Write the records of a VCF file with what the models say of their alleles.
+
+    INFO/DFLM holds, for each scored allele and model, the fields `INFO_FIELDS`;
+    INFO/DFLM_SKIPPED, for each allele not scored, why.
+
+    Parameters
+    ----------
+    path : path-like
+        VCF to write; packed by bgzip where the name ends in ``.gz``, and indexed by tabix where
+        the records are sorted.
+    source : path-like
+        The file that was read.
+    scored : Scored
+    records : sequence of int
+        Number of each variant's record.
+    """
+    import pysam
+
+    of_record: dict[int, list[int]] = {}
+    for number, record in enumerate(records):
+        of_record.setdefault(record, []).append(number)
+    packed = str(path).endswith(".gz")
+    described = {
+        INFO: "what trained classifiers say of an allele: " + INFO_FIELDS,
+        SKIPPED: "alleles not scored: allele|why",
+    }
+    with atomic_path(path) as temporary, _open(source) as before:
+        lines = str(before.header).splitlines()
+        lines = [line for line in lines if not line.startswith(f"##INFO=<ID={INFO}")]
+        lines[-1:-1] = [
+            f'##INFO=<ID={name},Number=.,Type=String,Description="{text}">'
+            for name, text in described.items()
+        ]
+        with pysam.BGZFile(str(temporary), "wb") if packed else open(temporary, "wb") as after:
+            after.write(("\n".join(lines) + "\n").encode())
+            for number, record in enumerate(before):
+                # By text: pysam would complete a changed record, by an END for one.
+                fields = str(record).rstrip("\n").split("\t")
+                fields[7] = _annotated(fields[7], scored, of_record.get(number, []))
+                after.write(("\t".join(fields) + "\n").encode())
+    if packed:
+        before_verbosity = pysam.set_verbosity(0)
+        try:
+            pysam.tabix_index(str(path), preset="vcf", force=True)
+        except OSError:
+            log.warning("%s is not indexed: its records are not sorted", path)
+        finally:
+            pysam.set_verbosity(before_verbosity)
+
+
+def _annotated(info: str, scored: Scored, mine: Sequence[int]) -> str:
+    """Return a record's INFO with ours in place of what an earlier call may have left."""
+    kept = [
+        field
+        for field in info.split(";")
+        if field.partition("=")[0] not in (INFO, SKIPPED) and field != "."
+    ]
+    effects = [text for one in mine for text in _info(scored, one)]
+    skipped = [
+        f"{scored.variants[one].alt}|{_status(scored, 0, one)}"
+        for one in mine
+        if _status(scored, 0, one) != "scored"
+    ]
+    for name, values in ((INFO, effects), (SKIPPED, skipped)):
+        if values:
+            kept.append(f"{name}={','.join(values)}")
+    return ";".join(kept) or "."
+
+
+def _info(scored: Scored, number: int) -> Iterator[str]:
+    for model, name in enumerate(scored.models):
+        row = scored.rows[model].get(number)
+        if row is not None:
+            _, numbers = _values(scored, model, row)
+            safe = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
+            chosen = [numbers[i] for i in (2, 5, 3, 4, 6, 7)]
+            yield "|".join((scored.variants[number].alt, safe, *chosen))
+
+
+def write_variant_table(path: str | os.PathLike, scored: Scored) -> int:
+    """Write the table of `variant_lines`; return its number of rows."""
+    return write_lines(path, variant_lines(scored), "\t".join(COLUMNS))
