@@ -14,6 +14,7 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.files import read_json, sha256_of, write_json
+from dflm.logs import progress
 from dflm.mining.genomes import Genome
 from dflm.mining.scoring import WEIGHTS, Scorer, StrandScores
 from dflm.mining.sequences_in import STDIN
@@ -226,7 +227,7 @@ def scan_regions(
     Windows start at a region's start and lie within it. Regions have to be apart, see
     `merge_regions`.
     """
-    for contig, start, end in found:
+    for contig, start, end in progress(found, total=len(found), desc="scan"):
         key = f"{contig}:{start}-{end}"
         file, done = parts.claim(key)
         if done:
