@@ -141,5 +141,12 @@ def plot_lie(
         right.hist(both, bins=steps, stacked=True, color=[BLUE, ORANGE], label=["same", "opposite"])
         right.set_xlabel("bases between neighbouring sites")
         right.set_ylabel("pairs")
-        right.legend(title="strands", fontsize=8, title_fontsize=8)
+        if len(distances):
+            right.legend(title="strands", fontsize=8, title_fontsize=8)
+        else:
+            right.set_ylim(0, 1)
+            right.set_yticks([0, 1])
+            right.text(
+                0.5, 0.5, "no two in a sequence", color=GREY, ha="center", transform=right.transAxes
+            )
     save_figure(figure, path)
