@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@"$(BIN)/python" -m pip install -q -c constraints.txt 'pip>=25.1'
 	@"$(BIN)/python" -m pip install -q -c constraints.txt --group dev
-	@"$(BIN)/python" -m pip install -q --no-deps --editable .
+	@"$(BIN)/python" -m pip install -q --no-build-isolation --no-deps --editable .
 	@touch "$@"
 
 demo: $(STAMP)

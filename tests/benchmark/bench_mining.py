@@ -49,7 +49,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bases", type=int, default=50_000, help="to scan in a round")
     parser.add_argument("--sequences", type=int, default=8, help="to attribute in a round")
     parser.add_argument("--rounds", type=int, default=3)
-    return parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a look: one short round")
+    args = parser.parse_args()
+    if args.quick:
+        args.bases, args.sequences, args.rounds = 5_000, 2, 1
+    return args
 
 
 def scorer_of(args: argparse.Namespace, precision: str) -> Scorer:

@@ -1,6 +1,7 @@
 """Motifs: formats, statistics, and that what was planted is found and named."""
 
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -190,8 +191,17 @@ def test_a_model_s_motif_is_found_written_and_named(found, database, tmp_path):
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
 
+def test_without_its_package_modisco_is_refused_and_auto_takes_seeds(found, tmp_path, monkeypatch):
+    monkeypatch.setattr("dflm.mining.modisco.is_installed", lambda: False)
+    with pytest.raises(InputError, match="--group modisco"):
+        find_motifs(found, tmp_path, finder="modisco")
+    find_motifs(found, tmp_path)
+    assert json.loads((tmp_path / "motifs.json").read_text())["finder"] == "seeds"
+
+
 @pytest.mark.slow
 def test_modisco_finds_the_planted_motif(scorer, database, tmp_path):
+    pytest.importorskip("modiscolite", reason="modisco-lite is not installed: no part of `make`")
     codes = bound_sequences(np.random.default_rng(35), 600)
     names = [str(i) for i in range(len(codes))]
     found = attribute(scorer, names, list(codes), width=WIDTH, stride=5)

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from dflm.calibration import scaled
 from dflm.errors import InputError
 from dflm.mining.predict import best_windows, prediction_rows, tile_starts
 from dflm.mining.scoring import Scorer, StrandScores, other_strand
@@ -22,6 +23,12 @@ def copied(model, folder, **changes):
     card = json.loads((target / "model.json").read_text())
     (target / "model.json").write_text(json.dumps(card | changes))
     return target
+
+
+def calibration_of(**changes):
+    """Return a calibration as training writes it, with changes."""
+    one = {"temperature": 1.0, "thresholds": {"max_mcc": {"threshold": 0.5}}}
+    return dict.fromkeys(("both_strands", "one_strand"), one | changes)
 
 
 def test_scores_are_those_of_the_workflow(scorer):
@@ -73,23 +80,35 @@ def test_the_width_is_the_card_s(scorer, planted_model, tmp_path):
         bare.width(3)
 
 
-def test_thresholds_and_temperature_are_the_card_s(planted_model, tmp_path, scorer):
-    thresholds = {
-        "mcc": {"threshold": 0.7, "calibrated": 0.6},
-        "fdr": {"threshold": None},
-        "max_f1": 0.4,
-    }
-    calibration = {"temperature": 2.0, "thresholds": thresholds}
-    model = Scorer.load(copied(planted_model, tmp_path, calibration=calibration), device="cpu")
-    assert model.threshold() == 0.7
-    assert model.threshold("f1") == 0.4
-    assert model.threshold("0.25") == 0.25
-    with pytest.raises(InputError, match="no threshold reaches"):
+def test_thresholds_and_temperature_are_those_that_training_wrote(scorer):
+    written = scorer.card["calibration"]["both_strands"]
+    for name in ("max_mcc", "fdr", "half"):
+        assert scorer.threshold(name) == written["thresholds"][name]["threshold"]
+    assert scorer.threshold() == written["thresholds"]["max_mcc"]["threshold"]
+    assert scorer.threshold("0.25") == scorer.threshold(0.25) == 0.25
+    with pytest.raises(InputError, match="max_mcc"):
+        scorer.threshold("best")
+
+
+def test_probabilities_are_calibrated_as_by_the_workflow(scorer):
+    scores = scorer.score(bound_sequences(np.random.default_rng(5), 20))
+    temperature = scorer.card["calibration"]["both_strands"]["temperature"]
+    expected = scaled(scores.probability, temperature)
+    assert scorer.calibrated(scores.log_odds) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_threshold_that_nothing_reaches_and_a_card_without(planted_model, tmp_path):
+    points = {"max_mcc": {"threshold": 0.7}, "fdr": {"threshold": None, "limit": 0.01}}
+    calibration = calibration_of(thresholds=points, temperature=2.0)
+    model = Scorer.load(
+        copied(planted_model, tmp_path / "a", calibration=calibration), device="cpu"
+    )
+    with pytest.raises(InputError, match=r"within 0\.01"):
         model.threshold("fdr")
-    with pytest.raises(InputError, match="mcc"):
-        model.threshold("best")
     assert model.calibrated(np.array([4.0])) == pytest.approx(1 / (1 + np.exp(-2.0)))
-    assert scorer.threshold() == 0.5  # a card without calibration
+    bare = Scorer.load(copied(planted_model, tmp_path / "b", calibration=None), device="cpu")
+    assert bare.threshold() == 0.5
+    assert bare.calibrated(np.array([4.0])) == pytest.approx(1 / (1 + np.exp(-4.0)))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +117,12 @@ def test_thresholds_and_temperature_are_the_card_s(planted_model, tmp_path, scor
         ({"format": "dflm-language-model"}, "needed"),
         ({"format_version": 99}, "version"),
         ({"sha256": "0" * 64}, "checksum"),
-        ({"calibration": {"temperature": -1}}, "temperature"),
-        ({"calibration": {"temperature": "hot"}}, "temperature"),
+        ({"calibration": {"temperature": 1.0}}, "cannot be read"),
+        ({"calibration": "yes"}, "cannot be read"),
+        ({"calibration": calibration_of(temperature=-1)}, "temperature"),
+        ({"calibration": calibration_of(temperature="hot")}, "temperature"),
+        ({"calibration": calibration_of(thresholds={})}, "cannot be read"),
+        ({"calibration": calibration_of(thresholds={"max_mcc": {"threshold": 7}})}, "probability"),
         (
             {"architecture": {"embedding": 8, "hidden": 24, "layers": 1, "head_hidden": 16}},
             "do not fit",

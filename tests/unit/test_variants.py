@@ -75,9 +75,8 @@ def test_the_best_window_holds_the_variant_and_both_alleles_scores(scorer, world
     ref, alt = (scorer.score(encode(t[start : start + WIDTH])[None]) for t in (text, changed))
     assert effects.ref_log_odds[0] == pytest.approx(ref.log_odds[0], abs=1e-4)
     assert effects.alt_log_odds[0] == pytest.approx(alt.log_odds[0], abs=1e-4)
-    assert effects.delta_probability[0] == pytest.approx(
-        (alt.probability - ref.probability)[0], abs=1e-5
-    )
+    before, after = (scorer.calibrated(scores.log_odds)[0] for scores in (ref, alt))
+    assert effects.delta_probability[0] == pytest.approx(after - before, abs=1e-4)
 
 
 @pytest.mark.parametrize(

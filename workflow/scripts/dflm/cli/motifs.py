@@ -42,7 +42,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--finder",
         choices=("auto", "modisco", "seeds"),
         default="auto",
-        help="auto: TF-MoDISco, or seeds where windows are short or few; default %(default)s",
+        help="auto: TF-MoDISco where it is installed (see README.md) and windows are long and many "
+        "enough, else seeds; default %(default)s",
     )
     command.add_argument(
         "--motifs", type=options.at_least(1), default=10, help="motifs to keep; default %(default)s"

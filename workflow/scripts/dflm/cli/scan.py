@@ -57,8 +57,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--threshold",
-        help="least probability of a call, or the name of a threshold of the card, as mcc or fdr; "
-        "default: the card's mcc, or 0.5 where it has none",
+        help="least probability of a call before calibration, or a threshold of the card: max_mcc, "
+        "fdr or half; default: max_mcc, or 0.5 where the card tells no calibration",
     )
     output.add_argument(
         "--apart",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dflm.errors import InputError
-from dflm.mining.scoring import CARD, WEIGHTS
+from dflm.mining.scoring import CARD, WEIGHTS, checked_calibration
 from dflm.model.files import CLASSIFIER, load_classifier, read_card
 
 LIST_COLUMNS = ("model", "dataset", "width", "validation_auroc", "layers", "state")
@@ -25,7 +25,9 @@ def read_model(folder: str | Path) -> dict:
     if not folder.is_dir():
         raise InputError("no such model folder", folder)
     load_classifier(folder / WEIGHTS, folder / CARD)
-    return read_card(folder / CARD, CLASSIFIER)
+    card = read_card(folder / CARD, CLASSIFIER)
+    checked_calibration(card, folder.name)
+    return card
 
 
 def card_text(card: dict) -> str:
@@ -56,7 +58,7 @@ def in_words(folder: str | Path, card: dict) -> str:
         f"{_or_unknown(card.get('torch_version'))}",
     ]
     for name in ("language_model", "train", "validation"):
-        if f"{name}_sha256" in training:
+        if training.get(f"{name}_sha256"):
             lines.append(
                 f"  {name.replace('_', ' '):<16} sha256 {training[f'{name}_sha256'][:16]}.."
             )
@@ -64,16 +66,16 @@ def in_words(folder: str | Path, card: dict) -> str:
 
 
 def _calibration_lines(card: dict) -> Iterator[str]:
-    calibration = _section(card, "calibration")
+    calibration = checked_calibration(card, CARD)
     if not calibration:
         yield "  calibration      none: probabilities are as the network gives them"
         return
-    if "temperature" in calibration:
-        yield f"  calibration      temperature {float(calibration['temperature']):.3f}"
-    for name, point in sorted(_section(calibration, "thresholds").items()):
-        value = point.get("threshold") if isinstance(point, dict) else point
-        shown = "none reaches it" if value is None else f"{float(value):.4f}"
-        yield f"  threshold {name:<6} {shown}"
+    yield f"  calibration      temperature {calibration['temperature']:.3f}, both strands averaged"
+    for name, point in sorted(calibration["thresholds"].items()):
+        value = point["threshold"]
+        limit = f", FDR of {point['limit']:g}" if "limit" in point else ""
+        shown = f"none{limit}" if value is None else f"{value:.4f}{limit}"
+        yield f"  threshold        {name} {shown}"
 
 
 def _section(content: dict, name: str) -> dict:

@@ -5,10 +5,12 @@ Shrikumar et al., "Technical Note on TF-MoDISco", arXiv:1811.00416; by the packa
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 
 import numpy as np
 
+from dflm.errors import InputError
 from dflm.mining.attribution import AttributionSet
 from dflm.mining.motif import Motif
 
@@ -18,12 +20,21 @@ SLIDING, FLANK = 15, 5
 """Bases of a stretch and of the flanks added to it; less than the package's, for short windows."""
 LEAST_WIDTH, LEAST_SEQLETS = 40, 100
 MOST_SEQLETS = 5000
+MARGIN = 10
+"""Empty places put before and after each sequence: stretches that a motif with its flanks makes
+reach beyond the end would be dropped, which are most of those in a short window."""
 _PAD, _SHARE = 2, 0.25
 
 
+def is_installed() -> bool:
+    """Say whether the package is there; it is no part of what `make` installs."""
+    return importlib.util.find_spec("modiscolite") is not None
+
+
 def can_run(found: AttributionSet) -> bool:
-    """Say whether sequences are long and many enough for TF-MoDISco."""
-    return found.codes.shape[1] >= LEAST_WIDTH and len(found) >= LEAST_SEQLETS
+    """Say whether the package is there, and sequences are long and many enough for it."""
+    enough = found.codes.shape[1] >= LEAST_WIDTH and len(found) >= LEAST_SEQLETS
+    return enough and is_installed()
 
 
 def find_modisco_motifs(found: AttributionSet, most_seqlets: int = MOST_SEQLETS) -> list[Motif]:
@@ -42,14 +53,26 @@ def find_modisco_motifs(found: AttributionSet, most_seqlets: int = MOST_SEQLETS)
     list of Motif
         Names ``pos_0``, .. for those that speak for being bound, ``neg_0``, .. against it.
         Empty where too few stretches carry credit.
+
+    Raises
+    ------
+    InputError
+        If the package is not installed.
     """
+    if not is_installed():
+        raise InputError(
+            "TF-MoDISco is not installed",
+            mend="take the seeds (--finder seeds), or install it: .venv/bin/python -m pip install "
+            "-c constraints.txt --group modisco",
+        )
     from modiscolite.tfmodisco import TFMoDISco
 
     hypothetical = found.hypothetical - found.hypothetical.mean(-1, keepdims=True)
+    margins = ((0, 0), (MARGIN, MARGIN), (0, 0))
     try:
         positive, negative = TFMoDISco(
-            one_hot=found.one_hot,
-            hypothetical_contribs=hypothetical.astype(np.float32),
+            one_hot=np.pad(found.one_hot, margins),
+            hypothetical_contribs=np.pad(hypothetical.astype(np.float32), margins),
             sliding_window_size=SLIDING,
             flank_size=FLANK,
             target_seqlet_fdr=0.1,
@@ -66,6 +89,8 @@ def find_modisco_motifs(found: AttributionSet, most_seqlets: int = MOST_SEQLETS)
     for sign, patterns in (("pos", positive or []), ("neg", negative or [])):
         ordered = sorted(patterns, key=lambda pattern: -len(pattern.seqlets))
         motifs += [_motif(f"{sign}_{i}", pattern) for i, pattern in enumerate(ordered)]
+    if not motifs:
+        log.warning("TF-MoDISco found nothing")
     return motifs
 
 

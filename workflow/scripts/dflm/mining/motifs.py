@@ -57,7 +57,8 @@ def find_motifs(
         For motifs.meme, motifs.transfac, motifs.tsv, matches.tsv, sites.tsv, motifs.json,
         index.html, and logos/ with a picture of each motif.
     finder : {"auto", "modisco", "seeds"}
-        "auto" is TF-MoDISco, and the seeds where that cannot run or finds nothing.
+        "auto" is TF-MoDISco where it is installed, and the seeds where it is not, has too little
+        to read or finds nothing; motifs.json says which it was.
     database : path-like, optional
         MEME file to compare with.
     most : int >= 1
@@ -70,7 +71,7 @@ def find_motifs(
     Raises
     ------
     InputError
-        If there is no such finder, or the database is wrong.
+        If there is no such finder or it is not installed, or the database is wrong.
     """
     if finder not in FINDERS:
         raise InputError(f"no finder {finder!r}", mend=f"give one of {', '.join(FINDERS)}")

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dflm.calibration import TEMPERATURES, calibration_in
 from dflm.errors import InputError
-from dflm.evaluation.calibration import TEMPERATURES
 from dflm.files import read_json
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import load_classifier
@@ -23,7 +23,8 @@ from dflm.training.device import autocast, inference_batch, pick_device
 log = logging.getLogger(__name__)
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
-DEFAULT_THRESHOLD = 0.5
+THRESHOLD, DEFAULT_THRESHOLD = "max_mcc", 0.5
+"""The threshold of a card that calls are made by, and what stands in for it in a card without."""
 BATCH_SIZE = 256
 """Sequences read at once on a CPU; a GPU takes as many as fill it."""
 
@@ -96,7 +97,8 @@ class Scorer:
         self.card, self.name, self.device = card, name, device
         self.batch_size, self.precision = batch_size, precision
         self.k, self.stride = model.encoder.architecture.k, model.encoder.architecture.stride
-        self.temperature = _temperature(card, name)
+        self.calibration = checked_calibration(card, name)
+        self.temperature = float(self.calibration.get("temperature", 1.0))
 
     @classmethod
     def load(
@@ -168,29 +170,30 @@ class Scorer:
         Parameters
         ----------
         given : float or str, optional
-            A probability, or the name of a threshold of the card, as ``mcc`` or ``fdr``; not
-            given, the card's ``mcc``, or 0.5 where the card has none.
+            A probability, or the name of a threshold of the card: ``max_mcc``, ``fdr`` or
+            ``half``; not given, `THRESHOLD`, or 0.5 where the card tells no calibration.
 
         Raises
         ------
         InputError
             If it is no probability and no threshold of the card.
         """
-        calibration = self.card.get("calibration") or {}
-        thresholds = calibration.get("thresholds") or {}
-        known = {name.removeprefix("max_"): point for name, point in thresholds.items()}
+        known = self.calibration.get("thresholds", {})
         if given is None:
-            if "mcc" not in known:
-                log.warning("%s: no threshold in the card, %s is taken", self.name, 0.5)
+            if not known:
+                log.warning(
+                    "%s: no threshold in the card, %s is taken", self.name, DEFAULT_THRESHOLD
+                )
                 return DEFAULT_THRESHOLD
-            given = "mcc"
-        if isinstance(given, str) and given.removeprefix("max_") in known:
-            point = known[given.removeprefix("max_")]
-            value = point.get("threshold") if isinstance(point, dict) else point
-            if value is None:
-                raise InputError(f"no threshold reaches {given!r}", self.name, "give a number")
-        else:
-            value = given
+            given = THRESHOLD
+        value = known[given]["threshold"] if given in known else given
+        if value is None:
+            limit = known[given].get("limit")
+            raise InputError(
+                f"no threshold keeps the false discovery rate within {limit}",
+                self.name,
+                "give a number",
+            )
         try:
             value = float(value)
         except (TypeError, ValueError):
@@ -293,14 +296,40 @@ def choose_device(device: str, threads: int) -> torch.device:
     return pick_device(int(device != "cpu" and torch.cuda.is_available()), threads)
 
 
-def _temperature(card: dict, name: str) -> float:
-    calibration = card.get("calibration")
-    if calibration is None:
-        return 1.0
-    value = calibration.get("temperature") if isinstance(calibration, dict) else None
+def checked_calibration(card: dict, name: str) -> dict:
+    """Return what a card says of probabilities averaged over both strands.
+
+    Parameters
+    ----------
+    card : dict
+        The content of model.json.
+    name : str
+        What to call the model.
+
+    Returns
+    -------
+    dict
+        See `dflm.calibration.calibrate`; empty where the card says nothing.
+
+    Raises
+    ------
+    InputError
+        If it says something else.
+    """
+    if not card.get("calibration"):
+        return {}
+    try:
+        found = calibration_in(card, True, name)
+        temperature, thresholds = found["temperature"], found["thresholds"]
+        told = [thresholds[known]["threshold"] for known in (THRESHOLD, *thresholds)]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the card's calibration cannot be read ({error})", name) from None
     low, high = TEMPERATURES
-    if not isinstance(value, int | float) or not low <= value <= high:
+    if not isinstance(temperature, int | float) or not low <= temperature <= high:
         raise InputError(
-            f"the card's temperature is {value!r}, not a number from {low} to {high}", name
+            f"the card's temperature is {temperature!r}, not a number from {low} to {high}", name
         )
-    return float(value)
+    for value in told:
+        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+            raise InputError(f"a threshold of the card is {value!r}, no probability", name)
+    return found

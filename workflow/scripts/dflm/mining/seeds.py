@@ -1,6 +1,6 @@
 """Motifs from attributed sequences of any length, grown from seeds: words that carry credit.
 
-The fallback where windows are too short, or sites too few, for TF-MoDISco.
+Needs no package of its own; works on windows too short, and on sites too few, for TF-MoDISco.
 """
 
 from __future__ import annotations
