@@ -49,7 +49,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@"$(BIN)/python" -m pip install -q -c constraints.txt 'pip>=25.1'
 	@"$(BIN)/python" -m pip install -q -c constraints.txt --group dev
-	@"$(BIN)/python" -m pip install -q --no-build-isolation --no-deps --editable .
+	@# The command as a launcher: an installed library would be found before the one beside the rules.
+	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s" -m dflm.cli "$$@"\n' \
+		"$(CURDIR)/workflow/scripts" "$(abspath $(BIN))/python" > "$(BIN)/dflm" && chmod +x "$(BIN)/dflm"
 	@touch "$@"
 
 demo: $(STAMP)

@@ -1,9 +1,11 @@
 """The program: what it writes, what it says when something is wrong, and its exit codes."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,17 @@ from test_scan import write_fasta
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 CPU = ("--device", "cpu", "--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """The program sets up logging and warnings for its process, which here is the tests'."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    with warnings.catch_warnings():
+        yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ contigs = st.lists(st.text("ACGTNacgtnR", min_size=1, max_size=80), min_size=1, 
     st.booleans(),
     st.integers(0, 31),
 )
-def test_any_layout_is_read_alike(tmp_path_factory, genome, width, block, end, last, packed, skip):
+def test_any_layout_is_read_alike(tmp_path_factory, genome, width, block, end, last, gzipped, skip):
     """Line widths, line ends, block sizes, packing and passing over change nothing."""
     names = [f"c{i}" for i in range(len(genome))]
     text = ""
@@ -92,7 +92,7 @@ def test_any_layout_is_read_alike(tmp_path_factory, genome, width, block, end, l
     raw = text.encode() if last else text.rstrip("\r\n").encode()
     half = len(raw) // 2
     path = tmp_path_factory.mktemp("fasta") / "genome"
-    path.write_bytes(packed(raw[:half]) + packed(raw[half:]) if packed else raw)
+    path.write_bytes(packed(raw[:half]) + packed(raw[half:]) if gzipped else raw)
     wanted = {name for i, name in enumerate(names) if not skip >> i & 1}
     for soft_masked in ("keep", "mask"):
         found = read(path, block, wanted.__contains__, soft_masked)

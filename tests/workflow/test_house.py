@@ -5,6 +5,7 @@ import graphlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
@@ -157,3 +158,10 @@ def test_constraints_name_no_place():
     text = (ROOT / "constraints.txt").read_text()
     for line in text.splitlines():
         assert re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line), line
+
+
+def test_the_command_alone_is_installed_with_what_make_installs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
+    named = {entry for name in ("run", "mining") for entry in groups[name] if type(entry) is str}
+    assert set(project["project"]["dependencies"]) <= named
