@@ -6,7 +6,15 @@ import time
 
 import pytest
 from dflm.errors import InputError
-from dflm.files import atomic_path, open_text, read_json, sha256_of, write_gzip_text, write_json
+from dflm.files import (
+    atomic_path,
+    open_text,
+    read_json,
+    sha256_of,
+    text_lines,
+    write_gzip_text,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -74,3 +82,20 @@ def test_text_is_read_plain_or_gzipped_whatever_the_name(tmp_path):
 def test_an_input_error_survives_another_process():
     error = InputError("is wrong", "a.txt", "mend it")
     assert str(pickle.loads(pickle.dumps(error))) == "a.txt: is wrong; mend it"
+
+
+@pytest.mark.parametrize("cut", [9, 20])
+def test_a_text_that_breaks_off_is_named_with_its_last_line(tmp_path, cut):
+    path = tmp_path / "a.txt"
+    path.write_bytes(gzip.compress(b"one\r\ntwo\n" * 99)[:-cut])
+    with pytest.raises(InputError, match=r"after line \d+ .*fetch it again") as caught:
+        list(text_lines(path))
+    assert str(path) in str(caught.value)
+
+
+def test_lines_are_numbered_from_one_without_their_ends(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"one\r\n\ntwo")
+    assert list(text_lines(tmp_path / "a.txt")) == [(1, "one"), (2, ""), (3, "two")]
+    (tmp_path / "a.txt").write_bytes(b"one\n\xff\xfe\n")
+    with pytest.raises(InputError, match=r"no text after line 0.*give text"):
+        list(text_lines(tmp_path / "a.txt", "give text"))

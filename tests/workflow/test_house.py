@@ -15,7 +15,18 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 LIBRARY = SCRIPTS / "dflm"
 # A wing may import from itself and from those before it; so none but cli imports mining.
 WINGS = ("", "sequences", "model", "training", "evaluation", "simulate", "mining", "cli")
-TOP = ("errors", "files", "logs", "downloads", "phases", "scores", "calibration", "resources")
+TOP = (
+    "errors",
+    "files",
+    "logs",
+    "downloads",
+    "phases",
+    "scores",
+    "calibration",
+    "resources",
+    "tables",
+    "pages",
+)
 PACKAGES = {"torch": "pytorch", "sklearn": "scikit-learn", "matplotlib": "matplotlib-base"}
 RULES = {
     name: text

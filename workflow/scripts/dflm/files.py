@@ -112,6 +112,40 @@ def open_text(path: str | os.PathLike) -> IO[str]:
     return open(path, encoding="utf-8")
 
 
+def text_lines(
+    path: str | os.PathLike, mend: str | None = None, stream: IO[str] | None = None
+) -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and text of each line of a plain or gzipped file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    mend : str, optional
+        What to say of a file that is no text.
+    stream : file object of str, optional
+        Read instead of the file, which then is a name for messages; closed at the end.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, breaks off, or is no text.
+    """
+    number = 0
+    try:
+        with open_text(path) if stream is None else stream as lines:
+            for number, line in enumerate(lines, start=1):
+                yield number, line.rstrip("\r\n")
+    except BROKEN_GZIP as error:
+        raise InputError(
+            f"the gzip file breaks off or is damaged after line {number} ({error})",
+            path,
+            "fetch it again",
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"no text after line {number}", path, mend) from None
+
+
 @contextlib.contextmanager
 def write_gzip_text(path: str | os.PathLike) -> Iterator[IO[str]]:
     """Open a gzip text file for writing; the same text gives the same bytes.

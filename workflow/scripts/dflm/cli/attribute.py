@@ -48,21 +48,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attribution import attribute, save_attributions
-    from dflm.mining.predict import default_stride
+    from dflm.mining.attribution import save_attributions
     from dflm.mining.top_sites import plot_top_sites
 
     options.one_source(args, ("fasta", "tsv", "bed"))
     scorer = options.load_scorer(args)
-    width = scorer.width(args.width)
-    found = attribute(
-        scorer,
-        *options.all_sequences(args, args.most),
-        width=width,
-        stride=args.stride or default_stride(width),
-        method=args.method,
-        seed=args.seed,
-    )
+    found = options.attributions(args, scorer)
     save_attributions(args.output, found)
     log.info("%d sequences attributed by %s", len(found), args.method)
     if args.logos is not None:

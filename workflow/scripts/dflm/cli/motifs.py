@@ -55,9 +55,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attribution import attribute, load_attributions
+    from dflm.mining.attribution import load_attributions
     from dflm.mining.motifs import find_motifs
-    from dflm.mining.predict import default_stride
 
     given = (args.fasta, args.tsv, args.bed)
     if args.attributions is not None and any(given):
@@ -68,15 +67,7 @@ def run(args: argparse.Namespace) -> None:
         if found.model != scorer.name:
             raise InputError(f"are those of {found.model}, not of {scorer.name}", args.attributions)
     else:
-        width = scorer.width(args.width)
-        found = attribute(
-            scorer,
-            *options.all_sequences(args, args.most),
-            width=width,
-            stride=args.stride or default_stride(width),
-            method=args.method,
-            seed=args.seed,
-        )
+        found = options.attributions(args, scorer)
     motifs = find_motifs(
         found, args.output, finder=args.finder, database=args.database, most=args.motifs
     )

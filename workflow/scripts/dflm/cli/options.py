@@ -166,3 +166,19 @@ def all_sequences(args: argparse.Namespace, most: int | None) -> tuple[list[str]
 
     each_batch(args, take)
     return names, sequences
+
+
+def attributions(args: argparse.Namespace, scorer):
+    """Attribute the sequences that the command was given, `args.most` of them at most."""
+    from dflm.mining.attribution import attribute
+    from dflm.mining.predict import default_stride
+
+    width = scorer.width(args.width)
+    return attribute(
+        scorer,
+        *all_sequences(args, args.most),
+        width=width,
+        stride=args.stride or default_stride(width),
+        method=args.method,
+        seed=args.seed,
+    )

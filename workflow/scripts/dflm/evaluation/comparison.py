@@ -1,6 +1,5 @@
 """All methods on all sets: one long table, their statistics, pictures and a page."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from dflm.evaluation.comparison_plot import plot_comparison, plot_ranks
 from dflm.evaluation.statistics import average_seeds, compare, write_comparison
 from dflm.evaluation.summary import outcome, runtime
 from dflm.files import atomic_path, read_json
+from dflm.tables import align, read_table, write_table
 
 TITLES = {
     "full": "DFLM",
@@ -129,7 +129,7 @@ def compare_methods(
     """
     counts = {name: read_json(path) for name, path in stats.items() if Path(path).exists()}
     records = [_record(run, row, counts.get(row["dataset"], {})) for run in runs for row in rows]
-    write_methods(records, table)
+    write_table(table, COLUMNS, records)
     options = {"reference": reference, "seed": seed, "resamples": resamples}
     compared = compare(records, metrics=metrics, tie=tie, **options)
     write_comparison(compared, comparison)
@@ -156,20 +156,6 @@ def _record(run: Run, row: Mapping, counts: Mapping) -> dict:
     }  # fmt: skip
 
 
-def write_methods(records: Sequence[Mapping], path: str | Path) -> None:
-    """Write methods.tsv: an empty field where a value is not known."""
-
-    def text(value) -> str:
-        if value is None:
-            return ""
-        return f"{value:.6f}" if isinstance(value, float) else " ".join(str(value).split())
-
-    lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(text(record[column]) for column in COLUMNS) for record in records]
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 def format_comparison(tsv: str | Path) -> str:
     """Lay the first metric of comparison.tsv out for a terminal.
 
@@ -182,8 +168,7 @@ def format_comparison(tsv: str | Path) -> str:
     str
         A line a method, numbers aligned.
     """
-    with open(tsv, encoding="utf-8", newline="") as handle:
-        records = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+    records = read_table(tsv)
     metric = records[0]["metric"]
     reference = next((one["reference"] for one in records if one["reference"]), "")
     lines = [
@@ -201,14 +186,7 @@ def format_comparison(tsv: str | Path) -> str:
         line.append(_interval(one["difference_low"], one["difference_high"], sign="+"))
         line.append("/".join(one[name] for name in ("wins", "ties", "losses")) if one["p"] else "-")
         lines.append([*line, one["p_holm"] or "-"])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = [
-        "  ".join(
-            word.rjust(width) if i else word.ljust(width)
-            for i, (word, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
+    aligned = align(lines, [False] + [True] * (len(lines[0]) - 1))
     return "\n".join([aligned[0], "-" * max(map(len, aligned)), *aligned[1:]])
 
 

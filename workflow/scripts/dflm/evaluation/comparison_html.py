@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from dflm.evaluation.statistics import LOWER_IS_BETTER, Scores
-from dflm.evaluation.summary_html import SCRIPT, STYLE
+from dflm.pages import SCRIPT, html_page, html_table
 
 HEADINGS = (
     # key, heading, meaning
@@ -77,38 +77,18 @@ def comparison_page(
         f"<tr>{''.join(_statistic(key, one, titles) for key, *_ in HEADINGS)}</tr>"
         for one in compared
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Methods compared</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(metric.upper())} of each method on each set</h1>
+    return html_page(
+        "Methods compared",
+        f"""<h1>{escape(metric.upper())} of each method on each set</h1>
 <p>On the same splits, negatives and test files; a method's seeds are averaged first. The best of a
 set is blue. A click on a heading sorts; its tooltip says what the column is.</p>
-<div class="frame"><table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{body}
-</tbody>
-<tfoot><tr>{foot}</tr></tfoot>
-</table></div>
+{html_table(head, body, foot)}
 <h1 style="margin-top:2rem">Compared with {escape(titles.get(reference, reference))}</h1>
 <p>Over sets, paired. A difference of up to {tie:g} is a tie. p-values: Wilcoxon's signed ranks,
 corrected by Holm for the number of methods.</p>
-<div class="frame"><table>
-<thead><tr>{columns}</tr></thead>
-<tbody>
-{lines}
-</tbody>
-</table></div>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+{html_table(columns, lines)}""",
+        script=SCRIPT,
+    )
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path
 
 from dflm.calibration import calibration_in
-from dflm.evaluation.summary_html import STYLE
 from dflm.evaluation.words import count
 from dflm.files import atomic_path, read_json
+from dflm.pages import STYLE, html_page
 
 PICTURES = (
     ("roc", "How many negatives are called for the positives found"),
@@ -107,16 +107,9 @@ def set_page(
     """
     name = escape(metrics["dataset"])
     validated = calibration_in(card, both_strands, "model.json")["thresholds"]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}</title>
-<style>{STYLE}{MORE}</style>
-</head>
-<body>
-<h1>{name}</h1>
+    return html_page(
+        name,
+        f"""<h1>{name}</h1>
 <p>{escape(_where(stats))}</p>
 <div class="figures">{_figures(metrics)}</div>
 <p>{escape(_verdict(metrics))}</p>
@@ -132,10 +125,9 @@ def set_page(
 <h2>What the test file shares with the rest</h2>
 {_leaks(leaks)}
 <h2>Where the model comes from</h2>
-{_provenance(metrics, card, stats)}
-</body>
-</html>
-"""
+{_provenance(metrics, card, stats)}""",
+        STYLE + MORE,
+    )
 
 
 def _where(stats: Mapping) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import atomic_path
+from dflm.tables import field, write_table
 
 LOWER_IS_BETTER = frozenset({"brier", "ece", "nll", "fpr", "fnr"})
 COLUMNS = (
@@ -338,14 +338,8 @@ def write_comparison(records: Iterable[Mapping], path: str | Path) -> None:
         where there is nothing to tell.
     """
 
-    def text(name: str, value) -> str:
-        if value is None:
-            return ""
-        if isinstance(value, float):
-            return f"{value:.4g}" if name in ("p", "p_holm") else f"{value:.6f}"
-        return " ".join(str(value).split())
+    def shown(name: str, value: object) -> str:
+        significance = name in ("p", "p_holm") and isinstance(value, float)
+        return f"{value:.4g}" if significance else field(value)
 
-    lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(text(name, record[name]) for name in COLUMNS) for record in records]
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_table(path, COLUMNS, records, shown)

@@ -1,6 +1,5 @@
 """All sets in one table: what each reached, or why it did not."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.evaluation.plots import plot_summary
 from dflm.evaluation.statistics import bootstrap_mean
-from dflm.evaluation.summary_html import html_page
+from dflm.evaluation.summary_html import summary_page
 from dflm.files import atomic_path, read_json
 from dflm.logs import last_error
+from dflm.tables import align, read_table, write_table
 
 MEAN = "MEAN"
 NOT_RUN = "did not run: the run stopped before it"
@@ -144,9 +144,9 @@ def summarise(
     ]
     ended = [record for record in records if record["status"] == "ok"]
     mean = mean_row(ended, seed, bootstrap)
-    write_table([*records, mean], table)
+    write_table(table, [column.name for column in COLUMNS], [*records, mean])
     with atomic_path(html) as temporary:
-        temporary.write_text(html_page(records, mean, COLUMNS), encoding="utf-8")
+        temporary.write_text(summary_page(records, mean, COLUMNS), encoding="utf-8")
     plot_summary(
         [(record["dataset"], record["auroc"], record["floor_auroc"]) for record in ended],
         plot,
@@ -238,12 +238,11 @@ def runtime(benchmarks: Sequence[str | Path]) -> float | None:
     for path in map(Path, benchmarks):
         if not path.exists():
             continue
-        with open(path, encoding="utf-8", newline="") as handle:
-            for row in csv.DictReader(handle, delimiter="\t"):
-                try:
-                    seconds.append(float(row["s"]))
-                except (KeyError, TypeError, ValueError):
-                    raise InputError("is no benchmark: column s holds no seconds", path) from None
+        for row in read_table(path):
+            try:
+                seconds.append(float(row["s"]))
+            except (KeyError, TypeError, ValueError):
+                raise InputError("is no benchmark: column s holds no seconds", path) from None
     return sum(seconds) if seconds else None
 
 
@@ -262,25 +261,6 @@ def mean_row(ended: Sequence[Mapping], seed: int, bootstrap: int) -> dict:
     return mean
 
 
-def write_table(records: Sequence[Mapping], path: str | Path) -> None:
-    """Write auc.tsv: an empty field where a value is not known."""
-
-    def text(value) -> str:
-        if value is None:
-            return ""
-        return f"{value:.6f}" if isinstance(value, float) else str(value)
-
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as handle,
-    ):
-        names = [column.name for column in COLUMNS]
-        handle.write("\t".join(names) + "\n")
-        for record in records:
-            words = [text(record[name]).replace("\t", " ").replace("\n", " ") for name in names]
-            handle.write("\t".join(words) + "\n")
-
-
 def format_table(tsv: str | Path) -> str:
     """Lay auc.tsv out for a terminal.
 
@@ -293,8 +273,7 @@ def format_table(tsv: str | Path) -> str:
     str
         A line a set, numbers aligned; reasons and the interval of the mean below.
     """
-    with open(tsv, encoding="utf-8", newline="") as handle:
-        records = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+    records = read_table(tsv)
     hidden = ("tf", "cell_line", "reason", "test_negatives", *LEAKS, "ece", *INTERVAL)
     shown = [column for column in COLUMNS if column.name not in hidden]
     lines = [[column.heading for column in shown]]
@@ -308,14 +287,7 @@ def format_table(tsv: str | Path) -> str:
                 for value in [record[column.name]]
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = [
-        "  ".join(
-            word.rjust(width) if column.decimals is not None else word.ljust(width)
-            for word, width, column in zip(line, widths, shown, strict=True)
-        ).rstrip()
-        for line in lines
-    ]
+    aligned = align(lines, [column.decimals is not None for column in shown])
     rule = "-" * max(map(len, aligned))
     text = [aligned[0], rule, *aligned[1:-1], rule, aligned[-1]]
     mean = records[-1]

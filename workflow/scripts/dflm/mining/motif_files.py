@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import BROKEN_GZIP, atomic_path, open_text
+from dflm.files import atomic_path, text_lines
 from dflm.mining.motif import Motif
 from dflm.sequences.kmers import BASES
 
@@ -26,38 +26,36 @@ def read_meme(path: str | os.PathLike) -> list[Motif]:
         Naming the line, if it is no MEME file of DNA motifs or breaks off.
     """
     motifs: list[Motif] = []
-    name, rows, wanted, sites, number = "", [], 0, 0, 0
-    try:
-        with open_text(path) as stream:
-            for number, line in enumerate(stream, start=1):  # noqa: B007 (told by the errors)
-                text = line.strip()
-                if text.startswith("MOTIF"):
-                    if wanted:
-                        raise ValueError(f"{name} has {len(rows)} rows, not {wanted}")
-                    name = " ".join(text.split()[1:])
-                    if not name:
-                        raise ValueError("a motif without a name")
-                elif text.startswith("letter-probability matrix"):
-                    found = re.search(r"\bw=\s*(\d+)", text)
-                    if not found or not name:
-                        raise ValueError("a matrix without a name or width")
-                    wanted, rows = int(found[1]), []
-                    counted = re.search(r"\bnsites=\s*(\d+)", text)
-                    sites = int(counted[1]) if counted else 0
-                elif text.startswith("ALPHABET=") and text.split("=")[1].strip() != BASES:
-                    raise ValueError(f"the alphabet is no DNA: {text}")
-                elif wanted and text:
-                    row = [float(field) for field in text.split()]
-                    if len(row) != len(BASES) or min(row) < 0 or abs(sum(row) - 1) > 0.02:
-                        raise ValueError("not four probabilities that sum up to 1")
-                    rows.append(np.array(row) / sum(row))
-                    if len(rows) == wanted:
-                        motifs.append(Motif(name, np.array(rows), sites))
-                        name, wanted = "", 0
-    except ValueError as error:
-        raise InputError(f"line {number}: {error}", path, "give a file in MEME format") from None
-    except BROKEN_GZIP as error:
-        raise InputError(f"damaged after line {number} ({error})", path) from None
+    name, rows, wanted, sites = "", [], 0, 0
+    for number, line in text_lines(path, "give a file in MEME format"):
+        try:
+            text = line.strip()
+            if text.startswith("MOTIF"):
+                if wanted:
+                    raise ValueError(f"{name} has {len(rows)} rows, not {wanted}")
+                name = " ".join(text.split()[1:])
+                if not name:
+                    raise ValueError("a motif without a name")
+            elif text.startswith("letter-probability matrix"):
+                found = re.search(r"\bw=\s*(\d+)", text)
+                if not found or not name:
+                    raise ValueError("a matrix without a name or width")
+                wanted, rows = int(found[1]), []
+                counted = re.search(r"\bnsites=\s*(\d+)", text)
+                sites = int(counted[1]) if counted else 0
+            elif text.startswith("ALPHABET=") and text.split("=")[1].strip() != BASES:
+                raise ValueError(f"the alphabet is no DNA: {text}")
+            elif wanted and text:
+                row = [float(field) for field in text.split()]
+                if len(row) != len(BASES) or min(row) < 0 or abs(sum(row) - 1) > 0.02:
+                    raise ValueError("not four probabilities that sum up to 1")
+                rows.append(np.array(row) / sum(row))
+                if len(rows) == wanted:
+                    motifs.append(Motif(name, np.array(rows), sites))
+                    name, wanted = "", 0
+        except ValueError as error:
+            mend = "give a file in MEME format"
+            raise InputError(f"line {number}: {error}", path, mend) from None
     if wanted:
         raise InputError(f"breaks off in motif {name}", path)
     if not motifs:

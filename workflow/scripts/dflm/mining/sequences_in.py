@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import BROKEN_GZIP, open_text
+from dflm.files import text_lines
 from dflm.mining.genomes import Genome
 from dflm.sequences.bed import read_peaks
 from dflm.sequences.fasta import ContigContent, FastaReader, Sink
@@ -69,30 +69,22 @@ def table_records(path: str | os.PathLike) -> Iterator[Record]:
     InputError
         Naming the line that is wrong.
     """
-    number = 1
-    stdin = str(path) == "-"
-    try:
-        with open(STDIN, encoding="utf-8") if stdin else open_text(path) as stream:
-            header = stream.readline().rstrip("\r\n").split("\t")
-            name_at = _column(header, NAME_COLUMNS, path)
-            sequence_at = _column(header, SEQUENCE_COLUMNS, path)
-            for number, line in enumerate(stream, start=2):
-                fields = line.rstrip("\r\n").split("\t")
-                if fields == [""]:
-                    continue
-                if len(fields) != len(header):
-                    raise InputError(
-                        f"line {number} has {len(fields)} fields, not {len(header)}", path
-                    )
-                try:
-                    codes = encode(fields[sequence_at])
-                except InputError as error:
-                    raise InputError(f"line {number}: {error.what}", path, error.mend) from None
-                yield fields[name_at], codes
-    except BROKEN_GZIP as error:
-        raise InputError(f"damaged after line {number} ({error})", path) from None
-    except UnicodeDecodeError:
-        raise InputError(f"no text after line {number}", path) from None
+    stream = open(STDIN, encoding="utf-8") if str(path) == "-" else None  # noqa: SIM115 (closed by text_lines)
+    lines = text_lines(path, stream=stream)
+    header = next(lines, (0, ""))[1].split("\t")
+    name_at = _column(header, NAME_COLUMNS, path)
+    sequence_at = _column(header, SEQUENCE_COLUMNS, path)
+    for number, line in lines:
+        fields = line.split("\t")
+        if fields == [""]:
+            continue
+        if len(fields) != len(header):
+            raise InputError(f"line {number} has {len(fields)} fields, not {len(header)}", path)
+        try:
+            codes = encode(fields[sequence_at])
+        except InputError as error:
+            raise InputError(f"line {number}: {error.what}", path, error.mend) from None
+        yield fields[name_at], codes
 
 
 def region_records(bed: str | os.PathLike, genome: Genome) -> Iterator[Record]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import BROKEN_GZIP, open_text
+from dflm.files import text_lines
 
 NARROW_PEAK = 10
 """Columns of a narrowPeak file; every other number of columns, from 3 on, is read as BED."""
@@ -70,32 +70,20 @@ def read_peaks(path: str | os.PathLike) -> Peaks:
     """
     contigs: list[str] = []
     numbers: list[tuple[int, int, int, float]] = []
-    columns = number = 0
-    try:
-        with open_text(path) as stream:
-            for number, line in enumerate(stream, start=1):
-                text = line.rstrip("\r\n").removeprefix("\ufeff")
-                if not text.strip() or f"{text} ".startswith(_PASSED_OVER):
-                    continue
-                fields = [field.strip() for field in text.split("\t")]
-                if len(fields) == 1:
-                    fields = text.split()
-                columns = columns or len(fields)
-                try:
-                    numbers.append(_numbers(fields, columns))
-                except ValueError as error:
-                    raise InputError(f"line {number}: {error}", path) from None
-                contigs.append(fields[0])
-    except BROKEN_GZIP as error:
-        raise InputError(
-            f"the gzip file breaks off or is damaged after line {number} ({error})",
-            path,
-            "fetch it again",
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(
-            f"no text after line {number}", path, "give a BED or narrowPeak file, plain or gzipped"
-        ) from None
+    columns = 0
+    for number, line in text_lines(path, "give a BED or narrowPeak file, plain or gzipped"):
+        text = line.removeprefix("\ufeff")
+        if not text.strip() or f"{text} ".startswith(_PASSED_OVER):
+            continue
+        fields = [field.strip() for field in text.split("\t")]
+        if len(fields) == 1:
+            fields = text.split()
+        columns = columns or len(fields)
+        try:
+            numbers.append(_numbers(fields, columns))
+        except ValueError as error:
+            raise InputError(f"line {number}: {error}", path) from None
+        contigs.append(fields[0])
     starts, ends, summits, strengths = zip(*numbers, strict=True) if numbers else [()] * 4
     return Peaks(
         contigs,

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import BROKEN_GZIP, atomic_path, open_text, sha256_of
+from dflm.files import sha256_of, text_lines
+from dflm.tables import write_table
 
 TRAIN_ENDING = "_AC.seq.gz"
 TEST_ENDING = "_B.seq.gz"
@@ -68,42 +69,31 @@ def read_set(path: str | os.PathLike) -> tuple[list[str], list[str], np.ndarray]
     names: list[str] = []
     sequences: list[str] = []
     labels: list[int] = []
-    number = 0
-    try:
-        with open_text(path) as stream:
-            header = stream.readline().rstrip("\r\n").split("\t")
-            if header == [""]:
-                raise EmptySetError("the file is empty", path)
-            number = 1
-            missing = [column for column in NEEDED if column not in header]
-            if missing:
-                raise InputError(f"line 1: no column {', '.join(missing)}", path, mend)
-            name_at, sequence_at, label_at = (header.index(column) for column in NEEDED)
-            for number, line in enumerate(stream, start=2):
-                fields = line.rstrip("\r\n").split("\t")
-                if fields == [""]:
-                    continue
-                if len(fields) != len(header):
-                    raise InputError(
-                        f"line {number} has {len(fields)} fields, not {len(header)}", path, mend
-                    )
-                if not fields[sequence_at] or not fields[name_at]:
-                    raise InputError(f"line {number} has an empty seq or EventID", path, mend)
-                if fields[label_at] not in ("0", "1"):
-                    raise InputError(
-                        f"line {number}: Bound is {fields[label_at]!r}", path, "Bound is 0 or 1"
-                    )
-                names.append(fields[name_at])
-                sequences.append(fields[sequence_at])
-                labels.append(int(fields[label_at]))
-    except BROKEN_GZIP as error:
-        raise InputError(
-            f"the gzip file breaks off or is damaged after line {number} ({error})",
-            path,
-            "fetch it again",
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"no text after line {number}", path, mend) from None
+    lines = text_lines(path, mend)
+    header = next(lines, (0, ""))[1].split("\t")
+    if header == [""]:
+        raise EmptySetError("the file is empty", path)
+    missing = [column for column in NEEDED if column not in header]
+    if missing:
+        raise InputError(f"line 1: no column {', '.join(missing)}", path, mend)
+    name_at, sequence_at, label_at = (header.index(column) for column in NEEDED)
+    for number, line in lines:
+        fields = line.split("\t")
+        if fields == [""]:
+            continue
+        if len(fields) != len(header):
+            raise InputError(
+                f"line {number} has {len(fields)} fields, not {len(header)}", path, mend
+            )
+        if not fields[sequence_at] or not fields[name_at]:
+            raise InputError(f"line {number} has an empty seq or EventID", path, mend)
+        if fields[label_at] not in ("0", "1"):
+            raise InputError(
+                f"line {number}: Bound is {fields[label_at]!r}", path, "Bound is 0 or 1"
+            )
+        names.append(fields[name_at])
+        sequences.append(fields[sequence_at])
+        labels.append(int(fields[label_at]))
     if not names:
         raise EmptySetError("the file has a header and no row", path)
     return names, sequences, np.array(labels, dtype=np.int8)
@@ -209,7 +199,7 @@ def index_sets(folder: str | os.PathLike, out_tsv: str | os.PathLike) -> None:
         See `find_sets`; or a name holds a tab or a line end.
     """
     pairs, orphans = find_sets(folder)
-    lines = ["\t".join(SHEET_COLUMNS)]
+    records = []
     for dataset, files in sorted((pairs | orphans).items()):
         fields = [
             dataset,
@@ -220,6 +210,5 @@ def index_sets(folder: str | os.PathLike, out_tsv: str | os.PathLike) -> None:
         ]
         if any(set(field) & set("\t\r\n") for field in fields):
             raise InputError(f"{dataset!r} holds a tab or a line end", folder, "rename the file")
-        lines.append("\t".join(fields))
-    with atomic_path(out_tsv) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        records.append(dict(zip(SHEET_COLUMNS, fields, strict=True)))
+    write_table(out_tsv, SHEET_COLUMNS, records)
