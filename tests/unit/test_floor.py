@@ -12,7 +12,7 @@ from dflm.evaluation.floor import (
     floor_within,
     logistic_regression,
 )
-from dflm.evaluation.metrics import read_predictions
+from dflm.predictions import read_predictions
 from dflm.scores import auroc
 from dflm.sequences.shuffle import dinucleotide_shuffle
 from dflm.sequences.splits import read_split, split_dataset

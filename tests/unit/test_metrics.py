@@ -10,8 +10,8 @@ from dflm.errors import InputError
 from dflm.evaluation.metrics import (
     classification_metrics,
     evaluate,
-    read_predictions,
 )
+from dflm.predictions import read_predictions
 from dflm.sequences.shuffle import dinucleotide_shuffle
 from hypothesis import given, settings
 from hypothesis import strategies as st

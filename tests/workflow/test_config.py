@@ -311,7 +311,7 @@ def methods(rules, config):
 
 def test_methods_are_the_configuration_its_variants_and_baselines_then_their_seeds(rules, read):
     config, _ = read(
-        "seed: 5\nseeds: 2\nbaselines: [gkm, cnn]\nablations: [random]\n"
+        "seed: 5\nseeds: 2\nensemble: true\nbaselines: [gkm, cnn]\nablations: [random]\n"
         "variants: {wide: {classifier: {head: {hidden: '100'}}}}"
     )
     found = methods(rules, config)
@@ -319,6 +319,7 @@ def test_methods_are_the_configuration_its_variants_and_baselines_then_their_see
         ("full", 5, ""),
         ("random", 5, "methods/random/"),
         ("wide", 5, "methods/wide/"),
+        ("ensemble", 5, "methods/ensemble/"),
         ("gkm", 5, "methods/gkm/"),
         ("cnn", 5, "methods/cnn/"),
         ("full", 6, "methods/full-seed6/"),
@@ -373,7 +374,9 @@ def test_every_shipped_method_has_a_title_and_its_place_in_the_schema(rules):
     assert tuple(schema["baselines"]["items"]["enum"]) == rules["BASELINES"]
     assert schema["ablations"]["items"]["enum"] == list(rules["ABLATIONS"])
     assert tuple(schema["comparison"]["properties"]["metrics"]["items"]["enum"]) == METRICS
-    assert {rules["FULL"], *rules["BASELINES"], *rules["ABLATIONS"]} <= set(TITLES)
+    assert {rules["FULL"], rules["ENSEMBLE"], *rules["BASELINES"], *rules["ABLATIONS"]} <= set(
+        TITLES
+    )
 
 
 def test_the_shipped_configurations_are_right(rules, monkeypatch):

@@ -23,6 +23,7 @@ TOP = (
     "phases",
     "scores",
     "calibration",
+    "predictions",
     "resources",
     "tables",
     "pages",

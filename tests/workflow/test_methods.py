@@ -35,6 +35,21 @@ def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
         assert path in output
 
 
+def test_an_ensemble_takes_the_predictions_of_all_seeds_and_trains_nothing(snakemake):
+    chosen = ("--config", "ensemble=true", "seeds=3")
+    jobs, output = snakemake.plan(*chosen)
+    sets = len(NAMES)
+    assert jobs["train_classifier"] == jobs["predict"] == 3 * sets
+    assert jobs["run_ensemble"] == sets
+    assert jobs["evaluate"] == 4 * sets
+    jobs, output = snakemake.plan(
+        *chosen, "--", f"results/methods/ensemble/classify/{NAMES[0]}/predictions.tsv"
+    )
+    assert (jobs["predict"], jobs["run_ensemble"]) == (3, 1)
+    output = snakemake("-n", "--config", "ensemble=true", fails=True)
+    assert "ensemble is true and seeds 1" in output
+
+
 def test_a_method_that_starts_at_random_needs_no_language_model(snakemake):
     jobs, _ = snakemake.plan(
         *("--config", "ablations=[random]", "baselines=[cnn]", "--"),

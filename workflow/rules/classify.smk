@@ -72,6 +72,33 @@ rule predict:
         "../scripts/predict_sequences.py"
 
 
+rule run_ensemble:
+    input:
+        unpack(ensemble_inputs),
+        lib=library("average_predictions.py"),
+    output:
+        card="results/{at}classify/{dataset}/model.json",
+        predictions="results/{at}classify/{dataset}/predictions.tsv",
+        seconds="results/{at}classify/{dataset}/seconds/run_ensemble.json",
+    log:
+        "logs/{at}run_ensemble/{dataset}.log",
+    benchmark:
+        "benchmarks/{at}run_ensemble/{dataset}.tsv"
+    wildcard_constraints:
+        at=folders_of("ensemble"),
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(evaluating_needs),
+        runtime=10,
+    params:
+        fdr=config["classifier"]["fdr"],
+        both_strands=config["predict"]["both_strands"],
+    script:
+        "../scripts/average_predictions.py"
+
+
 rule evaluate:
     input:
         unpack(evaluation_inputs),

@@ -222,6 +222,9 @@ def summary_rows():
 def benchmarks_of(method, row):
     """Return the paths of the run times that belong to a method on a set."""
     name = row["dataset"]
+    if method.kind == ENSEMBLE:
+        members = [path for each in members_of_ensemble() for path in benchmarks_of(each, row)]
+        return [*members, f"benchmarks/{method.at}run_{ENSEMBLE}/{name}.tsv"]
     if method.kind != "model":
         return [f"benchmarks/{method.at}run_{method.kind}/{name}.tsv"]
     trained = [f"benchmarks/{home_at('classify', method.at)}train_classifier/{name}.tsv"]

@@ -114,6 +114,23 @@ def classifier_of(wildcards):
     return model_in(f"{home_at('classify', wildcards.at)}classify/{wildcards.dataset}")
 
 
+def members_of_ensemble():
+    """Return the trainings of the configuration itself, with each seed."""
+    return [method for method in METHODS if method.name == FULL]
+
+
+def ensemble_inputs(wildcards):
+    """Return what the members of an ensemble say of validation and test sequences, and their cards."""
+    homes = [home_at("classify", method.at) for method in members_of_ensemble()]
+    folders = [f"results/{home}classify/{wildcards.dataset}" for home in homes]
+    own = [f"results/{method.at}classify/{wildcards.dataset}" for method in members_of_ensemble()]
+    return dict(
+        cards=[f"{folder}/model.json" for folder in folders],
+        validation=[f"{folder}/validation_predictions.tsv" for folder in folders],
+        test=[f"{folder}/predictions.tsv" for folder in own],
+    )
+
+
 def evaluation_inputs(wildcards):
     """Return what evaluate needs; of a skipped set only the statistics, which say why."""
     dataset, method = wildcards.dataset, method_of(wildcards)
@@ -147,7 +164,8 @@ def reads_corpus(method):
 
     What a given language model has read is not.
     """
-    if method.kind != "model" or method.settings["classifier"]["start"] == "random":
+    trained = method.kind in ("model", ENSEMBLE)
+    if not trained or method.settings["classifier"]["start"] == "random":
         return False
     return method.settings["language_model"]["pretrained"] is None
 

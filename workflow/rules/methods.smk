@@ -11,6 +11,7 @@ from collections import namedtuple
 from snakemake.exceptions import WorkflowError
 
 FULL = "full"
+ENSEMBLE = "ensemble"  # the trainings of full with all seeds, averaged
 # What each shipped ablation lays over the configuration.
 ABLATIONS = {
     "random": {"classifier": {"start": "random"}},
@@ -40,7 +41,7 @@ OPEN_SECTIONS = (
 VARIANT_NAME = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 STAGES = ("pretrain", "discriminate", "finetune", "classify", "predict")
 
-# kind is model, of which DFLM has a language model or none, or the name of a baseline.
+# kind is model, of which DFLM has a language model or none, ensemble, or the name of a baseline.
 Method = namedtuple("Method", "name seed at kind settings")
 
 
@@ -112,12 +113,14 @@ def methods_of(config, schema):
     for name, (layer, _) in layers_of(config).items():
         settings = settings_of(config, layer, schema)
         plain.append(Method(name, first, f"methods/{name}/", "model", settings))
+    if config["ensemble"]:
+        plain.append(Method(ENSEMBLE, first, f"methods/{ENSEMBLE}/", ENSEMBLE, config))
     for name in config["baselines"]:
         plain.append(Method(name, first, f"methods/{name}/", name, config))
     return plain + [
         method._replace(seed=seed, at=f"methods/{method.name}-seed{seed}/")
         for method in plain
-        if method.name not in SEEDLESS
+        if method.name not in (*SEEDLESS, ENSEMBLE)
         for seed in range(first + 1, first + config["seeds"])
     ]
 
@@ -164,7 +167,9 @@ def check_methods(config, schema):
                 break
         known[name] = settings
     reference = config["comparison"]["reference"]
-    names = [*known, *config["baselines"]]
+    if config["ensemble"] and config["seeds"] == 1:
+        yield "ensemble is true and seeds 1; it averages several trainings, so set seeds to 2 or more"
+    names = [*known, *([ENSEMBLE] if config["ensemble"] else []), *config["baselines"]]
     if reference not in names:
         yield (
             f"comparison.reference is {reference}, which is no method of this run"
@@ -189,7 +194,7 @@ def check_variant(name, layer):
             f"{key}: the name is not allowed; allowed: letters, digits and . _ -, a letter or digit "
             "first, no -seed and a number at the end"
         )
-    if name in (FULL, *ABLATIONS, *BASELINES):
+    if name in (FULL, ENSEMBLE, *ABLATIONS, *BASELINES):
         yield f"{key}: {name} is the name of a method that is shipped; choose another"
     for section, keys in layer.items():
         if section not in OPEN_SECTIONS:

@@ -17,6 +17,7 @@ TITLES = {
     "pretrained": "DFLM, no LM fine-tuning",
     "lm_only": "DFLM, language model only",
     "one_strand": "DFLM, one strand",
+    "ensemble": "DFLM, seeds averaged",
     "floor": "dinucleotide counts",
     "gkm": "gapped k-mer SVM",
     "lsgkm": "LS-GKM",

@@ -255,6 +255,8 @@ def others(config: Mapping) -> str:
             f"Trainings were repeated with the seeds {config['seed']} to {last}, on the same "
             "splits."
         )
+    if config["ensemble"]:
+        texts.append("An ensemble is the mean of their probabilities.")
     if config["baselines"] or config["ablations"] or config["variants"]:
         texts.append(
             "Methods were compared by paired Wilcoxon tests over the sets, corrected for several "

@@ -1,6 +1,5 @@
 """What a set's predictions are worth: metrics, intervals, the record of one set."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from dflm.evaluation.plots import plot_precision_recall, plot_roc
 from dflm.evaluation.score_plot import plot_scores
 from dflm.files import read_json, write_json
 from dflm.phases import Phases
+from dflm.predictions import read_predictions
 from dflm.scores import auroc, average_precision
 from dflm.sequences.splits import read_split
-
-COLUMNS = ("name", "label", "probability")
 
 
 def classification_metrics(
@@ -75,43 +73,6 @@ def classification_metrics(
         "fnr": fn / (tp + fn),
         "brier": float(np.mean((scores - labels) ** 2)),
     }
-
-
-def read_predictions(path: str | Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read a predictions table.
-
-    Parameters
-    ----------
-    path : path-like
-        Tab-separated; the columns name, label, probability are found by the header.
-
-    Returns
-    -------
-    names : list of str
-    labels : numpy.ndarray, shape=(n,), dtype=int64
-    probabilities : numpy.ndarray, shape=(n,), dtype=float64
-
-    Raises
-    ------
-    InputError
-        If a column is missing or a value is no number.
-    """
-    with open(path, encoding="utf-8", newline="") as handle:
-        reader = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise InputError(f"the header lacks {', '.join(missing)}", path, "rerun predict")
-        names, labels, probabilities = [], [], []
-        for row in reader:
-            try:
-                labels.append(int(row["label"]))
-                probabilities.append(float(row["probability"]))
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"line {reader.line_num} holds no label and probability", path, "rerun predict"
-                ) from None
-            names.append(row["name"])
-    return names, np.array(labels, dtype=np.int64), np.array(probabilities)
 
 
 def calibration_record(
@@ -207,7 +168,7 @@ def evaluate(
     Parameters
     ----------
     predictions : path-like
-        See `read_predictions`.
+        See `dflm.predictions.read_predictions`.
     card : path-like or None
         The model.json of the classifier or of a baseline; None where there is none.
     stats : path-like

@@ -15,6 +15,7 @@ from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
 from dflm.model.language_model import Architecture, Dropouts
 from dflm.phases import Phases
+from dflm.predictions import write_predictions
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training.arguments import OptimizerArgs
@@ -23,7 +24,7 @@ from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device
 from dflm.training.history import History
 from dflm.training.optim import adamw, clip_gradients, discriminative_rates
-from dflm.training.predict import strand_probabilities, write_predictions
+from dflm.training.predict import strand_probabilities
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +276,7 @@ def train_classifier(
         are calibrated on it.
     weights, card, history, predictions, seconds : Path
         Files to write. `predictions` are those of the validation sequences, see
-        `dflm.training.predict.write_predictions`. `seconds`, which differs between two runs,
+        `dflm.predictions.write_predictions`. `seconds`, which differs between two runs,
         tells where the time went, see `dflm.phases.Phases`; of a resumed run it is that of all
         its processes, each up to its last checkpoint.
     checkpoint : Path

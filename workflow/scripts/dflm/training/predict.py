@@ -1,17 +1,17 @@
 """Predictions of a classifier: the probability that a sequence is bound."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from dflm.calibration import calibration_in, scaled
+from dflm.calibration import calibration_in
 from dflm.errors import InputError
-from dflm.files import atomic_path, write_json
+from dflm.files import write_json
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import CLASSIFIER, load_classifier, read_card
 from dflm.phases import Phases
+from dflm.predictions import write_predictions
 from dflm.sequences.splits import read_split
 from dflm.training.batches import SequenceBatches
 from dflm.training.device import autocast, inference_batch, pick_device
@@ -50,39 +50,6 @@ def strand_probabilities(
         result.append(torch.cat(parts).cpu().double().numpy())
     model.train(was_training)
     return result[0], result[1]
-
-
-def write_predictions(
-    path: Path,
-    names: Sequence[str],
-    labels: Sequence[int],
-    forward: np.ndarray,
-    reverse: np.ndarray,
-    both_strands: bool,
-    temperature: float,
-) -> None:
-    """Write the table of predictions.
-
-    Parameters
-    ----------
-    path : Path
-        TSV to write: name, label, probability, probability_calibrated, probability_forward,
-        probability_reverse.
-    names, labels : sequence of length N
-    forward, reverse : array of shape (N,)
-        See `strand_probabilities`.
-    both_strands : bool
-        `probability` is the mean of both strands, else that of the strand as given.
-    temperature : float
-        Of `probability_calibrated`, see `dflm.calibration.scaled`.
-    """
-    probability = (forward + reverse) / 2 if both_strands else forward
-    columns = (probability, scaled(probability, temperature), forward, reverse)
-    header = ("", "_calibrated", "_forward", "_reverse")
-    with atomic_path(path) as partial, Path(partial).open("w", encoding="utf-8") as file:
-        file.write("\t".join(["name", "label", *(f"probability{end}" for end in header)]) + "\n")
-        for name, label, *values in zip(names, labels, *columns, strict=True):
-            file.write(f"{name}\t{label}\t" + "\t".join(f"{value:.9g}" for value in values) + "\n")
 
 
 def predict(
