@@ -97,10 +97,14 @@ def comparison_figure(
     upper = figure.add_axes([left / WIDTH, (below + foot) / height, width, body / height])
     lower = figure.add_axes([left / WIDTH, below / height, width, foot / height], sharex=upper)
     places = {one: number - 1 - i for i, one in enumerate(sets)}
+    far = _far(scores, reference)
+    shown = {method: held for method, held in scores.items() if method not in far}
     for one, place in places.items():
-        values = [held[one] for held in scores.values() if one in held]
+        values = [held[one] for held in shown.values() if one in held]
+        if not values:
+            continue
         upper.plot([min(values), max(values)], [place] * 2, color="#CBD0D6", linewidth=1, zorder=1)
-    for method, held in scores.items():
+    for method, held in shown.items():
         upper.scatter(
             list(held.values()), [places[one] for one in held],
             **looks[method] | ({} if size else {"s": 4}),
@@ -112,6 +116,13 @@ def comparison_figure(
         low, high = bootstrap_mean(values, resamples, seed)
         mean = float(np.mean(values))
         color = looks[method]["edgecolors"]
+        if method in far:
+            lower.annotate(
+                f"\N{LEFTWARDS ARROW} {mean:.3f}, left of the axis", (0, place), (6, 0),
+                xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+                color=color, fontsize=7.5,
+            )  # fmt: skip
+            continue
         lower.plot([low, high], [place] * 2, color=color, linewidth=1.6, solid_capstyle="butt")
         lower.scatter([mean], [place], **looks[method])
         lower.annotate(
@@ -248,6 +259,18 @@ def _looks(scores: Scores, reference: str) -> dict[str, dict]:
         "zorder": 4,
     }  # fmt: skip
     return looks
+
+
+def _far(scores: Scores, reference: str) -> set[str]:
+    """Return the methods so far below the reference that their dots would press all else together.
+
+    The floor of dinucleotide counts is one where the negatives are shuffles.
+    """
+    own = scores.get(reference, {}).values()
+    if not own:
+        return set()
+    edge = min(own) - max(0.1, (max(own) - min(own)) / 2)
+    return {method for method, held in scores.items() if held and max(held.values()) < edge}
 
 
 def _sorted_sets(scores: Scores, metric: str, reference: str) -> Sequence[str]:
