@@ -48,7 +48,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attribution import attribute, save_attributions
+    from dflm.mining.attributed import save_attributions
+    from dflm.mining.attribution import attribute
     from dflm.mining.predict import default_stride
     from dflm.mining.top_sites import plot_top_sites
 

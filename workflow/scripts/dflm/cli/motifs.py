@@ -55,7 +55,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attribution import attribute, load_attributions
+    from dflm.mining.attributed import load_attributions
+    from dflm.mining.attribution import attribute
     from dflm.mining.motifs import find_motifs
     from dflm.mining.predict import default_stride
 

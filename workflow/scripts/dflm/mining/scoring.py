@@ -138,6 +138,40 @@ class Scorer:
         name = folder.resolve().name
         return cls(model, read_json(folder / CARD), name, chosen, batch_size, precision)
 
+    @classmethod
+    def of_job(
+        cls,
+        weights: str | Path,
+        *,
+        gpu: int,
+        threads: int,
+        gpu_share: int = 100,
+        precision: str = "fp32",
+        device: torch.device | None = None,
+    ) -> Scorer:
+        """Load a classifier for a job of the workflow.
+
+        Parameters
+        ----------
+        weights : path-like
+            model.safetensors, beside its card.
+        gpu, threads, gpu_share : int
+            What the job was given, see `dflm.training.device.pick_device`.
+        precision : {"auto", "fp32", "bf16"}
+        device : torch.device, optional
+            Where another model of the job lies already.
+
+        Raises
+        ------
+        InputError
+            As `load`.
+        """
+        device = device or pick_device(gpu, threads, gpu_share)
+        folder = Path(weights).parent
+        model = load_classifier(weights, folder / CARD)
+        name = folder.resolve().name
+        return cls(model, read_json(folder / CARD), name, device, precision=precision)
+
     @property
     def trained_width(self) -> int | None:
         """Bases of the sequences it was trained on; None where the card does not say."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dflm.mining.attribution import AttributionSet
+from dflm.mining.attributed import AttributionSet
 from dflm.mining.calls import suppress
 from dflm.mining.motif import Motif, scan_scores, score_threshold
 from dflm.sequences.kmers import N
