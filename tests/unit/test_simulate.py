@@ -21,7 +21,7 @@ def demo(tmp_path_factory):
 
 
 def make(folder, seed):
-    paths = [folder / name for name in ("genome.fa.gz", "encode.zip", "truth.json")]
+    paths = [folder / name for name in ("genome.fa.gz", "encode.zip", "truth.json", "motifs.meme")]
     simulate_demo(*paths, seed=seed, genome_length=60_000, peaks=240, test_positives=50)
     return paths
 
@@ -138,5 +138,5 @@ def test_information_of_a_motif():
 @pytest.mark.parametrize("wrong", [{"genome_length": 10}, {"peaks": 100}, {"test_positives": 0}])
 def test_numbers_that_do_not_fit_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="genome_length"):
-        simulate_demo(tmp_path / "g", tmp_path / "a", tmp_path / "t", seed=1, **wrong)
+        simulate_demo(*(tmp_path / name for name in "gatm"), seed=1, **wrong)
     assert not list(tmp_path.iterdir())
