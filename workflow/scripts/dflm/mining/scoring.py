@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 WEIGHTS, CARD = "model.safetensors", "model.json"
 THRESHOLD, DEFAULT_THRESHOLD = "max_mcc", 0.5
 """The threshold of a card that calls are made by, and what stands in for it in a card without."""
+WIDEST = 100_000
+"""Bases of a window at most; a set's sequences have 10,000 at most."""
 BATCH_SIZE = 256
 """Sequences read at once on a CPU; a GPU takes as many as fill it."""
 
@@ -191,6 +193,10 @@ class Scorer:
         if width is None:
             raise InputError(
                 "the card does not say the width it was trained on", self.name, "give --width"
+            )
+        if width > WIDEST:
+            raise InputError(
+                f"windows of {width} bases", self.name, f"at most {WIDEST} are read at once"
             )
         if width < self.k + self.stride:
             raise InputError(
