@@ -291,4 +291,31 @@ def mining_files(wildcards):
         files += [f"results/scan/{name}/calls.bed" for name in names]
     if mines("variants"):
         files.append("results/variants/annotated.vcf.gz")
+    if mines("models"):
+        files += [f"results/models/{name}" for name in names]
     return files
+
+
+def licence():
+    """Return where the licence of the workflow lies."""
+    if LOCAL:
+        return os.path.relpath(os.path.join(RULES, "..", "..", "LICENSE"))
+    return workflow.source_path("../../LICENSE")
+
+
+def motifs_to_pack(wildcards):
+    """Return the files about a set's motifs, if they are made."""
+    if not mines("motifs"):
+        return {}
+    names = ("motifs.meme", "motifs.tsv", "index.html")
+    return dict(motifs=[f"results/motifs/{wildcards.dataset}/{name}" for name in names])
+
+
+def release_inputs(wildcards):
+    """Return the folders of the good sets' models, and what tells of all sets."""
+    names = ["auc.tsv", "auc.html", "methods.md"]
+    names += ["motifs.tsv", "motifs.html"] if mines("motifs") else []
+    return dict(
+        models=[f"results/models/{row['dataset']}" for row in good_rows(all_rows())],
+        summary=[f"results/summary/{name}" for name in names],
+    )
