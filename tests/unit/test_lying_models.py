@@ -99,7 +99,8 @@ def test_weights_of_another_model_are_refused(model):
 )
 def test_weights_of_another_kind_are_refused(model, change, words):
     state = load_file(model / "model.safetensors")
-    save_file({name: change(one) for name, one in state.items()}, model / "model.safetensors")
+    changed = {name: change(one) if one.is_floating_point() else one for name, one in state.items()}
+    save_file(changed, model / "model.safetensors")
     with_right_hash(model)
     refused(model, words)
 

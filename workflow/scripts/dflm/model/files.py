@@ -205,9 +205,10 @@ def _load_weights(model: torch.nn.Module, weights: Path, card: Path) -> None:
             f"{weights}: {len(wrong)} tensors do not fit the architecture of {card}; "
             f"{name} is {found.get(name)}, expected {expected.get(name)}"
         )
+    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     for name, tensor in state.items():
-        if tensor.dtype != torch.float32:
-            raise InputError(f"{weights}: {name} is {tensor.dtype}, not torch.float32")
+        if tensor.dtype != kinds[name]:
+            raise InputError(f"{weights}: {name} is {tensor.dtype}, not {kinds[name]}")
         if not tensor.isfinite().all():
             raise InputError(f"{weights}: {name} holds numbers that are not finite")
     model.load_state_dict(state)
