@@ -123,7 +123,8 @@ def describe_motifs(
     ]
     note = (
         f"{len(found)} sequences, attributed by {found.method}; motifs by {used}. Sites are "
-        f"matches at p < {P_VALUE:g} whose bases carry credit for being bound. "
+        f"matches at p < {P_VALUE:g}, or the best match of a motif too short for that, whose bases "
+        "carry credit for being bound. "
     )
     note += (
         f"Matches by TOMTOM against {database}, {len(targets)} motifs; q by Benjamini "
