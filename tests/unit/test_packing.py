@@ -63,6 +63,7 @@ def test_a_run_packed_twice_has_the_same_bytes_and_sums_that_hold(files, tmp_pat
     for archive, order in zip(archives, (folders, folders[::-1]), strict=True):
         for folder in order:
             pack_model(**files, folder=folder)
+            (folder / ".snakemake_timestamp").write_text("")  # as Snakemake does
         config = {"seed": 1, "genome": {"source": "g.fa"}}
         pack_release(archive, order, [tmp_path / "auc.tsv"], files["licence"], config)
     assert archives[0].read_bytes() == archives[1].read_bytes()

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 SUMS, CARD, WEIGHTS = "SHA256SUMS", "model.json", "model.safetensors"
 THRESHOLD_COLUMNS = ("predictions", "threshold", "name", "limit", "recall", "fdr", "mcc")
+MARK = ".snakemake_timestamp"
+"""What Snakemake lays into a folder that it made; no part of the model."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Date of every member of an archive, the earliest that zip knows: the same content gives the same
 bytes."""
@@ -111,7 +113,7 @@ def _sums(folder: Path) -> list[tuple[str, str]]:
     return [
         (name, sha256_of(folder / name))
         for name in files
-        if (folder / name).is_file() and name != SUMS
+        if (folder / name).is_file() and name not in (SUMS, MARK)
     ]
 
 
