@@ -58,10 +58,10 @@ demo: $(STAMP)
 	@mkdir -p demo
 	@# Small models gain little from threads: one for each training, several side by side.
 	@$(DEMO) --cores "$(CORES)" --quiet rules \
-		--set-threads pretrain_lm=2 finetune_lm=1 train_classifier=1 predict=1 run_cnn=1
+		--set-threads pretrain_lm=2 finetune_lm=1 train_classifier=1 predict=1 run_cnn=1 attribute=1
 	@$(DEMO) --report report.zip --quiet all
 	@"$(BIN)/python" workflow/scripts/show_table.py demo/results/summary/auc.tsv
-	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   report: demo/report.zip"
+	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   motifs: demo/results/summary/motifs.html   report: demo/report.zip"
 
 test: lint
 	@# A thread for each of two workers: more threads than cores make torch wait for itself.

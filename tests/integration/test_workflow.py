@@ -18,7 +18,9 @@ import zipfile
 import psutil
 import pytest
 import yaml
+from dflm.mining.genomes import open_genome
 from dflm.model.files import NO_DROPOUT, load_language_model
+from dflm.sequences.kmers import decode
 from runs import Snakemake
 
 STRONG, MEDIUM, WEAK, NONE = NAMES = (
@@ -510,3 +512,103 @@ def test_genome_and_sets_come_from_a_server_and_only_with_the_right_checksum(
     fresh("--", genome, archive)
     for path in (genome, archive):
         assert (fresh.folder / path).read_bytes() == (finished.folder / path).read_bytes()
+
+
+# ---- mining ------------------------------------------------------------------------------------
+
+
+MINING = {
+    "run": ["motifs", "scan", "variants"],
+    "attribution": {"part": "train", "sequences": 120},
+    "motifs": {"finder": "seeds", "most": 2, "database": "resources/demo/motifs.meme"},
+    "scan": {"stride": 50},
+    "variants": {"vcf": "some.vcf", "null_size": 20},
+}
+
+
+@pytest.fixture(scope="module")
+def mined(finished, tmp_path_factory):
+    """The finished run, of which one set is mined: motifs, a scan, and two variants."""
+    folder = tmp_path_factory.mktemp("mined")
+    shutil.copytree(finished.folder, folder, dirs_exist_ok=True)
+    codes = open_genome(folder / "results" / "genome" / "index.json")
+    ref = decode(codes.codes("chr1", 5000, 5001))
+    other = "ACGT"[("ACGT".index(ref) + 1) % 4]
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>"]
+    lines.append("\t".join(("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")))
+    for name, allele, change in (("right", ref, other), ("wrong", other, ref)):
+        lines.append("\t".join(("chr1", "5001", name, allele, change, ".", ".", ".")))
+    (folder / "some.vcf").write_text("\n".join(lines) + "\n")
+    run = Run(folder).configure(datasets={"select": [STRONG]})
+    config = folder / "config" / "config.yaml"
+    config.write_text(config.read_text() + yaml.safe_dump({"mining": MINING}))
+    run("--set-threads", "attribute=1", "scan_genome=1", "score_variants=1")
+    return run
+
+
+def test_the_planted_motif_is_found_and_named(mined):
+    with mined.path("summary", "motifs.tsv").open() as stream:
+        (row,) = csv.DictReader(stream, delimiter="\t")
+    assert (row["dataset"], row["status"], row["reason"]) == (STRONG, "ok", "")
+    assert row["best_match"].startswith("planted_STRONG")
+    assert float(row["q_value"]) < 0.01
+    assert int(row["attributed"]) == 120
+    assert int(row["sequences"]) > 60
+    folder = mined.path("motifs", STRONG)
+    with (folder / "motifs.tsv").open() as stream:
+        motifs = list(csv.DictReader(stream, delimiter="\t"))
+    assert motifs[0]["consensus"] == row["consensus"]
+    page = (folder / "index.html").read_text()
+    assert page.count("data:image/svg+xml") == 2 * len(motifs)
+    assert "planted_STRONG" in page
+    for name in ("top_sites.svg", f"logos/{motifs[0]['motif']}.svg"):
+        assert len(ElementTree.parse(folder / name).getroot().findall(".//{*}path")) > 10
+    assert "planted_STRONG" in mined.path("summary", "motifs.html").read_text()
+
+
+def test_a_scan_scores_the_genome_and_tells_strands_by_the_motifs(mined):
+    import pyBigWig
+
+    index = json.loads(mined.path("genome", "index.json").read_text())
+    lengths = {contig["name"]: contig["length"] for contig in index["contigs"]}
+    with pyBigWig.open(str(mined.path("scan", STRONG, "scores.bw"))) as scores:
+        assert scores.chroms() == lengths
+        assert 0 <= scores.stats("chr1")[0] <= 1
+    header, *calls = mined.path("scan", STRONG, "calls.bed").read_text().splitlines()
+    columns = header.lstrip("#").split("\t")
+    assert columns[-1] == "motif_score"
+    rows = [dict(zip(columns, call.split("\t"), strict=True)) for call in calls]
+    assert all(row["strand"] in "+-" for row in rows)
+    assert not mined.path("scan", STRONG, "parts").exists()
+
+
+def test_variants_are_annotated_or_told_why_not(mined):
+    with mined.path("variants", "effects.tsv").open() as stream:
+        rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    assert rows["right"]["status"] == "scored"
+    assert rows["right"]["model"] == STRONG
+    assert 0 < float(rows["right"]["p_value"]) <= 1
+    assert rows["wrong"]["delta_log_odds"] == "."
+    with gzip.open(mined.path("variants", "annotated.vcf.gz"), "rt") as stream:
+        records = [line for line in stream if not line.startswith("#")]
+    assert "DFLM=" in records[0]
+    assert "DFLM_SKIPPED=" in records[1]
+    assert "1 of 2 alleles scored with 1 models" in mined.log("score_variants")
+
+
+def test_motifs_stand_in_the_report_with_captions(mined, tmp_path):
+    mined("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = archive.namelist()
+        page = archive.read("report/report.html").decode()
+    assert '"Motifs"' in page
+    assert f"What the classifier of {STRONG} has learnt" in page
+    for name in ("motifs.tsv", "motifs.html", "index.html", "top_sites.svg"):
+        assert any(entry.endswith(f"/{name}") for entry in names), name
+
+
+def test_another_database_compares_anew_and_finds_nothing_anew(mined):
+    jobs, _ = mined.plan("--config", "mining={motifs: {database: null}}")
+    # The methods section takes the whole configuration.
+    assert jobs == {"write_motif_page": 1, "summarise_motifs": 1, "write_methods": 1, "all": 1}
+    assert "Nothing to be done" in mined()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from dflm.errors import InputError
-from dflm.mining.attribution import attribute, load_attributions, save_attributions
-from dflm.mining.gradients import _gradient, _log_odds, embedded_as, integrated_gradients, observed
+from dflm.mining.attributed import load_attributions, observed, save_attributions
+from dflm.mining.attribution import attribute
+from dflm.mining.gradients import _gradient, _log_odds, embedded_as, integrated_gradients
 from dflm.mining.mutagenesis import hypothetical_of, mean_log_odds, mutation_effects
 from dflm.mining.top_sites import plot_top_sites, top_sites
 from dflm.sequences.kmers import N, reverse_complement

@@ -157,6 +157,15 @@ def test_sites_are_those_planted(found):
     assert (distances >= motif.width).all()
 
 
+def test_a_motif_too_short_for_the_p_value_has_its_best_match(found):
+    word = MOTIF[1:6]
+    sites = find_sites(sharp("short", word), found)
+    assert len(np.unique(sites.rows)) >= 0.9 * len(found)
+    for row, start, turned in zip(sites.rows, sites.starts, sites.reverse, strict=True):
+        there = found.codes[row, start : start + len(word)]
+        assert (there == (reverse_complement(encode(word)) if turned else encode(word))).all()
+
+
 def test_a_motif_s_strand_tells_that_of_a_call(tmp_path):
     from test_scan import write_fasta
 

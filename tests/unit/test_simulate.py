@@ -8,8 +8,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from dflm.mining.motif_files import read_meme
 from dflm.simulate import DEMO_SETS, EDGE, FOLDER, WIDTH, Motif, simulate_demo
 from dflm.simulated_genome import random_background, sample_background
+from dflm.simulated_motifs import DECOYS
 
 NAMES = [simulated.name for simulated in DEMO_SETS]
 
@@ -21,7 +23,7 @@ def demo(tmp_path_factory):
 
 
 def make(folder, seed):
-    paths = [folder / name for name in ("genome.fa.gz", "encode.zip", "truth.json")]
+    paths = [folder / name for name in ("genome.fa.gz", "encode.zip", "truth.json", "motifs.meme")]
     simulate_demo(*paths, seed=seed, genome_length=60_000, peaks=240, test_positives=50)
     return paths
 
@@ -138,5 +140,15 @@ def test_information_of_a_motif():
 @pytest.mark.parametrize("wrong", [{"genome_length": 10}, {"peaks": 100}, {"test_positives": 0}])
 def test_numbers_that_do_not_fit_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="genome_length"):
-        simulate_demo(tmp_path / "g", tmp_path / "a", tmp_path / "t", seed=1, **wrong)
+        simulate_demo(*(tmp_path / name for name in "gatm"), seed=1, **wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_planted_motifs_stand_in_a_database_among_random_ones(demo):
+    motifs = {motif.name: motif for motif in read_meme(demo[3])}
+    planted = {each.name.split("_")[0]: each.motif for each in DEMO_SETS if each.motif}
+    assert sum(name.startswith("random_") for name in motifs) == DECOYS
+    assert len(motifs) == DECOYS + len(planted)
+    for factor, motif in planted.items():
+        written = motifs[f"planted_{factor} {motif.name}"]
+        assert written.probabilities == pytest.approx(motif.matrix(), abs=1e-5)

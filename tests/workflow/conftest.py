@@ -10,6 +10,10 @@ METHODS = """
 baselines: [floor, gkm, lsgkm, cnn]
 ablations: [random]
 variants: {wide: {classifier: {head: {hidden: 100}}}}
+mining:
+  run: [motifs, scan, variants, models]
+  motifs: {database: db.meme}
+  variants: {vcf: my.vcf}
 """
 
 
@@ -41,7 +45,17 @@ def finished(snakemake):
     copy_workflow(snakemake)
     config = snakemake.folder / "config" / "config.yaml"
     config.write_text(config.read_text() + METHODS)
+    for name in ("db.meme", "my.vcf"):
+        (snakemake.folder / name).write_text(name)
     files = ["resources/genome/genome.fa", "results/genome/index.json"]
+    files += ["resources/motifs/database.meme", "results/variants/annotated.vcf.gz"]
+    files += ["results/variants/effects.tsv", "results/summary/motifs.tsv"]
+    files += ["results/summary/motifs.html", "LICENSE"]
+    files += [f"results/models/{name}/model.json" for name in NAMES]
+    ends = ("attributions.npz", "top_sites.svg", "motifs.meme", "motifs.transfac", "motifs.json")
+    ends += ("matches.tsv", "index.html", "motifs.tsv", "sites.tsv", "logos/pos_0.svg")
+    files += [f"results/motifs/{name}/{end}" for name in NAMES for end in ends]
+    files += [f"results/scan/{name}/{end}" for name in NAMES for end in ("scores.bw", "calls.bed")]
     runs = [f"results/{shelf}/{name}" for shelf in ("classify", "finetune") for name in NAMES]
     folders = [f"results/methods/{method}/classify" for method in ("random", "wide", "gkm")]
     folders += [f"results/methods/{method}/classify" for method in ("floor", "lsgkm", "cnn")]

@@ -155,6 +155,17 @@ def test_defaults_are_filled_in_all_the_way_down(read):
         ("comparison: {metrics: [auc]}", r"comparison.metrics\[0\].*one of auroc"),
         ("gkm: {informative: 8, word: 6}", "gkm.informative is 8 and gkm.word 6"),
         ("cnn: {batch_size: 1}", "cnn.batch_size is 1; allowed.*at least 2"),
+        (
+            "mining: {run: [motif]}",
+            r'mining.run\[0\] is "motif"; allowed: one of attributions, mot',
+        ),
+        ("mining: {motifs: {find: true}}", "mining.motifs.find is no key"),
+        ("mining: {motifs: {database: no.meme}}", "mining.motifs.database: there is no file no.m"),
+        ("mining: {scan: {regions: no.bed}}", "mining.scan.regions: there is no file no.bed"),
+        ("mining: {scan: {threshold: best}}", "threshold.*max_mcc, fdr, half or a number"),
+        ("mining: {scan: {threshold: 2}}", "mining.scan.threshold is 2; allowed"),
+        ("mining: {run: [variants]}", "asks for variants, and mining.variants.vcf is null"),
+        ("mining: {variants: {vcf: 'http://x.org/a.vcf'}}", "vcf: http.* is an address; allowed"),
     ],
 )
 def test_a_mistake_is_named_with_what_is_allowed(read, text, told):
@@ -234,7 +245,7 @@ def test_text_counts_as_what_the_key_asks_for(read):
         "kmers: {k: '4'}\nlanguage_model: {pretrained: 'null', drop_mult: '2'}\n"
         "pretrain: {learning_rate: 2e-2, variable_bptt: 'true', clip: 'null'}\n"
         "classifier: {stages: [{unfreeze: all, epochs: '2', learning_rate: 1e-3}]}\n"
-        "gkm: {costs: ['1', 2e-2]}"
+        "gkm: {costs: ['1', 2e-2]}\nmining: {scan: {threshold: '0.9'}}"
     )
     assert config["kmers"]["k"] == 4
     assert config["language_model"]["pretrained"] is None
@@ -245,6 +256,7 @@ def test_text_counts_as_what_the_key_asks_for(read):
     stage = {"unfreeze": "all", "epochs": 2, "learning_rate": 0.001}
     assert config["classifier"]["stages"] == [stage]
     assert config["gkm"]["costs"] == [1, 0.02]
+    assert config["mining"]["scan"]["threshold"] == 0.9
     with pytest.raises(WorkflowError, match="there is no file or folder 1"):
         read("datasets: {source: '1'}")
 

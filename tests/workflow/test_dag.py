@@ -153,7 +153,17 @@ FEEDS = {
     "predict": {"evaluate"},
     "evaluate": {"summarise", "compare_methods", "write_set_page", "write_methods"},
     "plot_learning_curve": {"write_set_page"},
+    "attribute": {"find_motifs", "write_motif_page"},
+    "find_motifs": {"match_motifs", "write_motif_page", "scan_genome"},
+    "match_motifs": {"write_motif_page"},
+    "write_motif_page": {"summarise_motifs"},
 }
+FEEDS["shard_genome"] |= {"scan_genome", "score_variants"}
+FEEDS["split_chipseq"] |= {"attribute", "scan_genome", "score_variants", "summarise_motifs"}
+FEEDS["train_classifier"] |= {"attribute", "scan_genome", "score_variants", "pack_model"}
+FEEDS["find_motifs"] |= {"pack_model"}
+FEEDS["write_motif_page"] |= {"pack_model"}
+FEEDS["evaluate"] |= {"pack_model"}
 
 
 def with_all_after(rules):
@@ -170,6 +180,10 @@ def test_an_edit_of_the_library_reruns_the_rules_that_import_it(finished):
         "evaluation.plots",
         "training.pretrain",
         "sequences.fasta",
+        "mining.scan",
+        "mining.seeds",
+        "mining.motif_page",
+        "mining.effects",
     ):
         path = library / f"{module.replace('.', '/')}.py"
         before, times = path.read_text(), path.stat()
@@ -211,11 +225,13 @@ def modules_loaded_by_rules():
 def test_a_skipped_set_is_planned_no_further(finished):
     for folder in (finished.folder / "results").glob(f"**/classify/{NAMES[1]}"):
         shutil.rmtree(folder)
-    shutil.rmtree(finished.folder / "results" / "finetune" / NAMES[1])
+    for stage in ("finetune", "motifs", "scan", "models"):
+        shutil.rmtree(finished.folder / "results" / stage / NAMES[1])
     set_status(finished, {NAMES[1]: "skipped"})
     finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
     jobs, _ = finished.plan()
-    assert set(jobs) == {"summarise", "compare_methods", "write_methods", "all"}
+    summaries = {"summarise", "compare_methods", "write_methods", "summarise_motifs"}
+    assert set(jobs) == summaries | {"score_variants", "all"}
     # Asked for by name it fails at once, without any training, and says why.
     target = f"results/classify/{NAMES[1]}/metrics.json"
     output = finished("--", target, fails=True)

@@ -248,8 +248,29 @@ def check_combinations(config):
             f"simulate.peaks is {simulate['peaks']}; allowed: more than twice "
             f"simulate.test_positives ({simulate['test_positives']})"
         )
+    yield from check_mining(config)
     if model["pretrained"] is not None:
         yield from check_pretrained(model, config["kmers"])
+
+
+def check_mining(config):
+    """Yield what cannot be made of the trained classifiers."""
+    mining = config["mining"]
+    database, regions, vcf = (
+        mining[section][key]
+        for section, key in (("motifs", "database"), ("scan", "regions"), ("variants", "vcf"))
+    )
+    if database is not None:
+        yield source_problem("mining.motifs.database", database)
+    for key, path in (("mining.scan.regions", regions), ("mining.variants.vcf", vcf)):
+        if path is not None and is_address(path):
+            yield f"{key}: {path} is an address; allowed: a local path"
+        elif path is not None and not Path(path).is_file():
+            yield f"{key}: there is no file {path} (paths count from {Path.cwd()})"
+    if "variants" in mining["run"] and vcf is None:
+        yield "mining.run asks for variants, and mining.variants.vcf is null; name a VCF file"
+    if {"scan", "variants"} & set(mining["run"]):
+        yield source_problem("genome.source", config["genome"]["source"], GENOME_ENDINGS)
 
 
 def pretrained_files(path):

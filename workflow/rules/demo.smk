@@ -8,6 +8,7 @@ rule simulate_demo:
         genome="resources/demo/genome.fa.gz",
         archive="resources/demo/encode.zip",
         truth="resources/demo/truth.json",
+        motifs="resources/demo/motifs.meme",
     log:
         "logs/simulate_demo.log",
     conda:

@@ -41,6 +41,16 @@ def summarise_what_exists():
     def ended(method, row):
         return metrics_of(method, row) in done
 
+    def motif_logs():
+        """Return the logs of each set whose motifs did not end."""
+        found = {}
+        for row in startable(rows):
+            name = row["dataset"]
+            (table,), split = motif_tables([row]), f"results/chipseq/{name}/stats.json"
+            if table not in done and (name not in stats or table in jobs):
+                found[name] = unfinished_logs(dag, jobs.get(table) or jobs[split])
+        return found
+
     def logs(method):
         """Return the logs of each set that did not end."""
         found = {}
@@ -72,6 +82,27 @@ def summarise_what_exists():
             f"{len(failed)} of {len(rows)} sets failed on the way; results/summary/auc.tsv holds all "
             "sets, these with the reason."
         )
+    if "results/summary/motifs.tsv" in jobs:
+        lost = motif_logs()
+        tables = {row["dataset"]: path for row in rows if (path := motif_tables([row])[0]) in done}
+        made = make_without_rule(
+            jobs,
+            done,
+            "results/summary/motifs.tsv",
+            "summarise_motifs.py",
+            dict(
+                rows=summary_rows(),
+                stats=stats,
+                motifs=tables,
+                logs=lost,
+                log="logs/summarise_motifs.log",
+            ),
+        )
+        if made:
+            logger.error(
+                f"the motifs of {len(lost)} of {len(rows)} sets are missing; "
+                "results/summary/motifs.tsv tells why."
+            )
     runs = [run | dict(logs=logs(each)) for run, each in zip(comparison_runs(ended), METHODS)]
     made = make_without_rule(
         jobs,

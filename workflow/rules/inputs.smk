@@ -247,3 +247,93 @@ def learning_curves(wildcards):
         runs += sorted({f"finetune/{group_of(row, METHODS[0])}" for row in rows})
     runs += [f"classify/{row['dataset']}" for row in rows]
     return [f"results/{run}/learning_curve.svg" for run in runs]
+
+
+# ---- mining -------------------------------------------------------------------------------------
+
+
+def mines(what):
+    return what in config["mining"]["run"]
+
+
+def matches_of(wildcards):
+    """Return the matches of a set's motifs and the database, if there is one."""
+    if config["mining"]["motifs"]["database"] is None:
+        return {}
+    return dict(matches=f"results/motifs/{wildcards.dataset}/matches.tsv", database=MOTIF_DATABASE)
+
+
+def motif_tables(rows):
+    return [f"results/motifs/{row['dataset']}/motifs.tsv" for row in rows]
+
+
+def motif_summary_inputs(wildcards):
+    """Return the tables of motifs of the good sets, and the statistics of all that could start."""
+    rows = startable(all_rows())
+    good = good_rows(rows)
+    return dict(
+        motifs=motif_tables(good),
+        pages=[f"results/motifs/{row['dataset']}/index.html" for row in good],
+        stats=[split_file(row["dataset"], "stats.json") for row in rows],
+    )
+
+
+def scanned_with(wildcards):
+    """Return what a scan takes if it is asked for: regions, and the motifs that tell strands."""
+    files = {}
+    if config["mining"]["scan"]["regions"] is not None:
+        files["regions"] = config["mining"]["scan"]["regions"]
+    if mines("motifs"):
+        files["motifs"] = f"results/motifs/{wildcards.dataset}/motifs.meme"
+    return files
+
+
+def models_of_good_sets(wildcards):
+    """Return weights, cards and statistics of all good sets."""
+    names = [row["dataset"] for row in good_rows(all_rows())]
+    return dict(
+        weights=[f"results/classify/{name}/model.safetensors" for name in names],
+        cards=[f"results/classify/{name}/model.json" for name in names],
+        stats=[f"results/chipseq/{name}/stats.json" for name in names],
+    )
+
+
+def mining_files(wildcards):
+    """Return what is made of the trained classifiers, as far as mining.run asks for it."""
+    names, files = [row["dataset"] for row in good_rows(all_rows())], []
+    if mines("attributions"):
+        files += [f"results/motifs/{name}/attributions.npz" for name in names]
+    if mines("motifs"):
+        files.append("results/summary/motifs.tsv")
+    if mines("scan"):
+        files += [f"results/scan/{name}/calls.bed" for name in names]
+    if mines("variants"):
+        files.append("results/variants/annotated.vcf.gz")
+    if mines("models"):
+        files += [f"results/models/{name}" for name in names]
+    return files
+
+
+def licence():
+    """Return where the licence of the workflow lies."""
+    if LOCAL:
+        return os.path.relpath(os.path.join(RULES, "..", "..", "LICENSE"))
+    return workflow.source_path("../../LICENSE")
+
+
+def motifs_to_pack(wildcards):
+    """Return the files about a set's motifs, if they are made."""
+    if not mines("motifs"):
+        return {}
+    names = ("motifs.meme", "motifs.tsv", "index.html")
+    return dict(motifs=[f"results/motifs/{wildcards.dataset}/{name}" for name in names])
+
+
+def release_inputs(wildcards):
+    """Return the folders of the good sets' models, and what tells of all sets."""
+    names = ["auc.tsv", "auc.html", "methods.md"]
+    names += ["motifs.tsv", "motifs.html"] if mines("motifs") else []
+    return dict(
+        models=[f"results/models/{row['dataset']}" for row in good_rows(all_rows())],
+        summary=[f"results/summary/{name}" for name in names],
+    )

@@ -196,3 +196,35 @@ def convolving_needs(settings, input, rulename):
     cnn, gpus = settings["cnn"], gpus_of(rulename)
     batch = cnn["batch_size"]
     return NEEDS.convolving(cnn["widths"], cnn["filters"], batch, *set_sizes(input.train), gpus)
+
+
+def attributing_needs(settings, input, rulename):
+    rows, width = set_sizes(input.sequences)
+    rows = min(rows, settings["mining"]["attribution"]["sequences"])
+    return NEEDS.attributing(architecture_of(settings), rows, width, gpus_of(rulename))
+
+
+def scanning_needs(settings, input, rulename):
+    width = set_sizes(input.stats)[1]
+    return NEEDS.scanning(architecture_of(settings), 1, width, gpus_of(rulename))
+
+
+def annotating_needs(settings, input, rulename):
+    width, models = set_sizes(input.stats)[1], max(1, len(input.weights))
+    return NEEDS.scanning(architecture_of(settings), models, width, gpus_of(rulename))
+
+
+def attributing_on_device(settings, input, rulename):
+    tokens = NEEDS.MINING_ROWS * set_sizes(input.sequences)[1]
+    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
+
+
+def scanning_on_device(settings, input, rulename):
+    width, rows = set_sizes(input.stats)[1], NEEDS.MINING_ROWS
+    return NEEDS.predicting_on_device(architecture_of(settings), rows, width, gpus_of(rulename))
+
+
+def annotating_on_device(settings, input, rulename):
+    model, gpus = architecture_of(settings), gpus_of(rulename)
+    more = (len(input.weights) - 1) * 4 * NEEDS.parameters(model) if gpus else 0
+    return scanning_on_device(settings, input, rulename) + more

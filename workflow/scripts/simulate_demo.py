@@ -8,6 +8,7 @@ simulate_demo(
     snakemake.output.genome,
     snakemake.output.archive,
     snakemake.output.truth,
+    snakemake.output.motifs,
     seed=snakemake.params.seed,
     **snakemake.params.args,
 )

@@ -47,6 +47,10 @@ OF_LEAF = 40  # an estimate: of a window in the tree of LS-GKM
 GAPPED = 150 * MB  # the tables of readings and the weights
 # A detector's match at a place of a strand, before and after its norm, and their gradients.
 OF_MATCH = 20
+MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scoring
+DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
+SCANNED = 400 * MB  # a block of a contig, its windows and their scores
+OF_CREDIT = 150  # credits of the four bases at a place, in all their forms
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
 
 
@@ -299,3 +303,21 @@ def convolving(
 def evaluating(sequences: int, width: int) -> int:
     """Return the memory of judging a set with that many rows in its training and test tables."""
     return SNAKEMAKE + PLAIN + 2 * of_sequences(sequences, width)
+
+
+def attributing(model: dict, sequences: int, width: int, gpus: int = 1) -> int:
+    """Return the host memory of the attributions of that many sequences; see `finetuning`."""
+    own = SNAKEMAKE + DRAWING + NUMBA - PLAIN
+    own += of_sequences(sequences, width) + OF_CREDIT * sequences * width
+    if gpus:
+        return own + of_gpu_process(model)
+    tokens = MINING_ROWS * width
+    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model, decoder=False)
+
+
+def scanning(model: dict, models: int, width: int, gpus: int = 1) -> int:
+    """Return the host memory of scoring windows of a genome with that many models, of any size."""
+    own = SNAKEMAKE + NUMBA - PLAIN + MAPS + SCANNED + 4 * parameters(model) * (models - 1)
+    if gpus:
+        return own + of_gpu_process(model)
+    return own + TORCH + of_prediction(model, MINING_ROWS * width)

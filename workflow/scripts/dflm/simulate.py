@@ -34,6 +34,7 @@ from dflm.simulated_genome import (
     repeat_families,
     write_fasta_gz,
 )
+from dflm.simulated_motifs import decoy_matrices, write_matrices
 
 WIDTH = 101  # bp of a peak, as DeepBind's
 EDGE = 6  # bp at both ends of a peak that hold no site
@@ -127,6 +128,7 @@ def simulate_demo(
     genome: Path,
     archive: Path,
     truth: Path,
+    motifs: Path,
     *,
     seed: int,
     genome_length: int = 3_600_000,
@@ -147,6 +149,8 @@ def simulate_demo(
     truth : Path
         JSON to write: matrices, shares and every planted site
         (``"34+,70-"``: 0-based first base on the peak, strand of the motif).
+    motifs : Path
+        MEME file to write: the planted motifs, ``planted_TF``, among random ones.
     seed : int
         Same seed, same bytes.
     genome_length : int
@@ -167,13 +171,13 @@ def simulate_demo(
             f"genome_length {genome_length} must be 20,000 or more, and peaks {peaks} more than "
             f"twice test_positives {test_positives}"
         )
-    streams = np.random.SeedSequence(seed).spawn(1 + len(sets))
+    streams = np.random.SeedSequence(seed).spawn(2 + len(sets))
     contigs, facts = _simulate_genome(np.random.default_rng(streams[0]), genome_length)
     write_fasta_gz(Path(genome), contigs)
     chromosomes = [text for name, text in contigs.items() if name in facts["chromosomes"]]
     members = {"nbt3300-code/README.txt": README.encode()}
     described = {}
-    for simulated, stream in zip(sets, streams[1:], strict=True):
+    for simulated, stream in zip(sets, streams[1:-1], strict=True):
         rng = np.random.default_rng(stream)
         sequences, sites = simulate_peaks(rng, simulated, chromosomes, peaks)
         files = deepbind_files(rng, sequences, test_positives)
@@ -181,6 +185,12 @@ def simulate_demo(
             members[f"{FOLDER}/{simulated.name}_{part}.seq.gz"] = _gzip(rows)
         described[simulated.name] = _describe(simulated, sites)
     _write_zip(Path(archive), members)
+    planted = {
+        f"planted_{each.name.split('_')[0]} {each.motif.name}": each.motif.matrix()
+        for each in sets
+        if each.motif is not None
+    }
+    write_matrices(Path(motifs), planted | decoy_matrices(np.random.default_rng(streams[-1])))
     write_json(Path(truth), {"seed": seed, "width": WIDTH, "genome": facts, "sets": described})
 
 

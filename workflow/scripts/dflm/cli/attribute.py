@@ -48,7 +48,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attribution import save_attributions
+    from dflm.mining.attributed import save_attributions
     from dflm.mining.top_sites import plot_top_sites
 
     options.one_source(args, ("fasta", "tsv", "bed"))

@@ -55,7 +55,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attribution import load_attributions
+    from dflm.mining.attributed import load_attributions
     from dflm.mining.motifs import find_motifs
 
     given = (args.fasta, args.tsv, args.bed)

@@ -33,7 +33,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from dflm.mining.predict import COLUMNS, default_stride, prediction_rows
-    from dflm.mining.tracks import open_output
+    from dflm.mining.tables import open_output
 
     options.one_source(args, ("fasta", "tsv", "bed"))
     scorer = options.load_scorer(args, precision=args.precision)

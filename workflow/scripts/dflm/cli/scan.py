@@ -13,8 +13,6 @@ scan that was stopped goes on after the last whole contig, if it is called again
 from __future__ import annotations
 
 import argparse
-import logging
-import tempfile
 from pathlib import Path
 
 from dflm.cli import options
@@ -27,8 +25,6 @@ EXAMPLES = """\
   dflm scan results/classify/SRF --bed enhancers.bed --genome hg38.fa --calls - | head
   dflm scan results/classify/SRF --fasta locus.fa.gz --calls calls.bed --threshold 0.9 --stride 10
 """
-
-log = logging.getLogger(__name__)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -78,7 +74,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.scan import ScanParts, ScanSettings, scan_identity
+    from dflm.mining.scan import ScanSettings
+    from dflm.mining.scanning import ScanOutput, scan_to_files
 
     if args.bigwig is None and args.calls is None:
         raise InputError("no output is asked for", mend="give --bigwig FILE, --calls FILE or both")
@@ -91,62 +88,16 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--motifs needs --genome", mend="give --genome instead of --fasta")
     scorer = options.load_scorer(args, precision=args.precision)
     settings = ScanSettings(scorer.width(args.width), args.stride or 25, args.max_n)
-    threshold = scorer.threshold(args.threshold) if args.calls is not None else 1.0
-    place = getattr(args, source)
-    with tempfile.TemporaryDirectory(prefix="dflm-scan-") as temporary:
-        identity = {}
-        if args.parts is not None:
-            identity = scan_identity(args.model, _file_of(place), settings, args.precision)
-        parts = ScanParts(args.parts or temporary, identity)
-        lengths = _scan(args, source, scorer, settings, parts)
-        if parts.kept:
-            log.info("%d pieces were finished before", parts.kept)
-        _write(args, parts, lengths, scorer, settings, threshold)
-        parts.remove()
-
-
-def _file_of(genome: str) -> Path:
-    """Return the file that stands for a source: of a folder, its index."""
-    path = Path(genome)
-    path = path / "index.json" if path.is_dir() else path
-    if not path.is_file():
-        raise InputError("there is no such file", path)
-    return path
-
-
-def _scan(args, source, scorer, settings, parts) -> dict[str, int]:
-    """Score everything; return the contigs' lengths, of those that the bigWig shall name."""
-    from dflm.mining.genomes import open_genome
-    from dflm.mining.scan import merge_regions, scan_fasta, scan_regions
-    from dflm.mining.sequences_in import regions
-
-    if source == "fasta":
-        scan_fasta(args.fasta, scorer, settings, parts)
-        return {piece.contig: piece.length for piece in parts.pieces()}
-    genome = open_genome(args.genome)
-    if args.bed is None:
-        found = [(name, 0, length) for name, length in genome.lengths.items()]
-    else:
-        found = merge_regions(regions(args.bed, genome), genome.lengths, settings.width, pad=True)
-    scan_regions(found, genome, scorer, settings, parts)
-    return genome.lengths
-
-
-def _write(args, parts, lengths, scorer, settings, threshold) -> None:
-    from dflm.mining.genomes import open_genome
-    from dflm.mining.locate import LOCATED_COLUMNS, locator
-    from dflm.mining.motif_files import read_meme
-    from dflm.mining.tracks import BED_COLUMNS, call_lines, write_bigwig, write_lines
-
-    if args.bigwig is not None:
-        write_bigwig(args.bigwig, parts.pieces(), lengths, scorer, settings, args.value)
-        log.info("%s written", args.bigwig)
-    if args.calls is not None:
-        apart = args.apart or settings.width
-        columns, locate = BED_COLUMNS, None
-        if args.motifs is not None:
-            columns += LOCATED_COLUMNS
-            locate = locator(open_genome(args.genome), read_meme(args.motifs))
-        lines = call_lines(parts.pieces(), scorer, settings, threshold, apart, locate)
-        count = write_lines(args.calls, lines, "#" + "\t".join(columns))
-        log.info("%d calls at probability %.4g or above", count, threshold)
+    output = ScanOutput(
+        args.bigwig, args.calls, args.value, args.threshold, args.apart, args.motifs
+    )
+    scan_to_files(
+        scorer,
+        args.model,
+        settings,
+        output,
+        fasta=args.fasta,
+        genome=args.genome,
+        regions=args.bed,
+        parts=args.parts,
+    )

@@ -10,7 +10,6 @@ variants at random places.
 from __future__ import annotations
 
 import argparse
-import logging
 
 from dflm.cli import options
 from dflm.errors import InputError
@@ -21,8 +20,6 @@ EXAMPLES = """\
   dflm variants results/classify/* --vcf snps.vcf --genome hg38.fa --out snps.dflm.vcf.gz
   dflm variants results/classify/SRF --vcf snps.vcf --genome hg38.fa --on-mismatch fail --tsv -
 """
-
-log = logging.getLogger(__name__)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -61,9 +58,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.genomes import open_genome
-    from dflm.mining.variant_files import read_variants, write_variant_table, write_variants
-    from dflm.mining.variants import VariantSettings, score_variants
+    from dflm.mining.annotation import annotate
+    from dflm.mining.variants import VariantSettings
 
     if args.tsv is None and args.out is None:
         raise InputError("no output is asked for", mend="give --tsv FILE, --out FILE or both")
@@ -72,16 +68,5 @@ def run(args: argparse.Namespace) -> None:
     settings = VariantSettings(
         args.stride, args.max_n, args.on_mismatch, args.null, args.null_size, args.seed
     )
-    genome = open_genome(args.genome)
     scorers = [options.load_scorer(args, model) for model in args.models]
-    names = [scorer.name for scorer in scorers]
-    if len(set(names)) < len(names):
-        raise InputError("two models have the same name", mend="rename the folder of one")
-    found = read_variants(args.vcf)
-    scored = score_variants([one for _, one in found], genome, scorers, settings, args.width)
-    if args.tsv is not None:
-        write_variant_table(args.tsv, scored)
-    if args.out is not None:
-        write_variants(args.out, args.vcf, scored, [record for record, _ in found])
-    done = len(scored.rows[0])
-    log.info("%d of %d alleles scored with %d models", done, len(found), len(scorers))
+    annotate(scorers, args.vcf, args.genome, args.tsv, args.out, settings, args.width)

@@ -6,14 +6,21 @@ memelite.
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from dflm.errors import InputError
 from dflm.mining.motif import Motif
+from dflm.mining.motif_files import named, read_meme
+from dflm.mining.tables import write_lines
 
 SHOWN = 5
+COLUMNS = ("motif", "rank", "target", "p_value", "q_value", "overlap", "strand", "offset")
 
 
 @dataclass(frozen=True)
@@ -91,3 +98,62 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     raised = p[order] * n / np.arange(1, n + 1)
     result[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)
     return result
+
+
+def match_motifs(
+    motifs: str | os.PathLike, database: str | os.PathLike, matches: str | os.PathLike
+) -> list[Match]:
+    """Compare the motifs of a MEME file with those of another, and write the matches.
+
+    Parameters
+    ----------
+    motifs, database : path-like
+        MEME files; the first may hold none.
+    matches : path-like
+        Table to write, see `write_matches`.
+
+    Raises
+    ------
+    InputError
+        If one of them is no MEME file.
+    """
+    found = compare([named(one) for one in read_meme(motifs, empty=True)], read_meme(database))
+    write_matches(matches, found)
+    return found
+
+
+def write_matches(path: str | os.PathLike, matches: Sequence[Match]) -> None:
+    """Write matches as a table with the columns `COLUMNS`."""
+    lines = [
+        f"{m.query}\t{m.rank}\t{m.target}\t{m.p_value:.6g}\t{m.q_value:.6g}\t{m.overlap}\t"
+        f"{'-' if m.reverse else '+'}\t{m.offset}"
+        for m in matches
+    ]
+    write_lines(path, lines, "\t".join(COLUMNS))
+
+
+def read_matches(path: str | os.PathLike) -> list[Match]:
+    """Read what `write_matches` wrote.
+
+    Raises
+    ------
+    InputError
+        If this is another file.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            return [
+                Match(
+                    row["motif"],
+                    int(row["rank"]),
+                    row["target"],
+                    float(row["p_value"]),
+                    float(row["q_value"]),
+                    int(row["overlap"]),
+                    row["strand"] == "-",
+                    int(row["offset"]),
+                )
+                for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"no table of matches ({error})", path) from None

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dflm.mining.attributed import observed
 from dflm.mining.scoring import Scorer, other_strand
 from dflm.sequences.kmers import BASES, PAD, N
 from dflm.sequences.shuffle import dinucleotide_shuffle
@@ -80,13 +81,6 @@ def integrated_gradients(
     hypothetical[codes == N] = 0
     contributions = observed(hypothetical, codes)
     return Attributions(hypothetical.astype(np.float32), contributions, *ends)
-
-
-def observed(hypothetical: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the credit of the bases that are there, shape=(n, length) float32; 0 at an N."""
-    place = np.minimum(codes, len(BASES) - 1)[..., None].astype(np.int64)
-    found = np.take_along_axis(hypothetical, place, -1)[..., 0]
-    return np.where(codes == N, 0, found).astype(np.float32)
 
 
 def _one_strand(

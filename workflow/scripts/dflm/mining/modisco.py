@@ -11,7 +11,7 @@ import logging
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.mining.attribution import AttributionSet
+from dflm.mining.attributed import AttributionSet
 from dflm.mining.motif import Motif
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,19 @@ from dflm.mining.motif import Motif
 from dflm.sequences.kmers import BASES
 
 
-def read_meme(path: str | os.PathLike) -> list[Motif]:
+def read_meme(path: str | os.PathLike, *, empty: bool = False) -> list[Motif]:
     """Read the motifs of a MEME file, plain or gzipped.
 
-    The name is what stands behind ``MOTIF``: an identifier and perhaps another name.
+    Parameters
+    ----------
+    path : path-like
+    empty : bool
+        Whether it may hold none.
+
+    Returns
+    -------
+    list of Motif
+        Named by what stands behind ``MOTIF``: an identifier and perhaps another name.
 
     Raises
     ------
@@ -58,9 +67,15 @@ def read_meme(path: str | os.PathLike) -> list[Motif]:
             raise InputError(f"line {number}: {error}", path, mend) from None
     if wanted:
         raise InputError(f"breaks off in motif {name}", path)
-    if not motifs:
+    if not motifs and not empty:
         raise InputError("holds no motif", path, "give a file in MEME format")
     return motifs
+
+
+def named(motif: Motif) -> Motif:
+    """Return a motif of a file of `write_meme` under its own name, without its consensus."""
+    name = motif.name.split()[0]
+    return Motif(name, motif.probabilities, motif.sites, motif.contributions)
 
 
 def write_meme(path: str | os.PathLike, motifs: Sequence[Motif]) -> None:

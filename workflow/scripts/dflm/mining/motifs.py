@@ -9,22 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from dflm.errors import InputError
-from dflm.files import write_json
-from dflm.mining.attribution import AttributionSet
-from dflm.mining.comparison import Match, compare
-from dflm.mining.modisco import can_run, find_modisco_motifs
+from dflm.files import read_json, write_json
+from dflm.mining.attributed import AttributionSet, load_attributions
+from dflm.mining.comparison import Match, compare, read_matches, write_matches
+from dflm.mining.discovery import about_motifs, discover_motifs, write_motifs
 from dflm.mining.motif import Motif
-from dflm.mining.motif_files import read_meme, write_meme, write_transfac
+from dflm.mining.motif_files import named, read_meme
 from dflm.mining.motif_page import Entry, write_page
 from dflm.mining.motif_plots import plot_lie, plot_motif, plot_pair
-from dflm.mining.seeds import find_seed_motifs
 from dflm.mining.sites import P_VALUE, Sites, find_sites, positions, spacings
-from dflm.mining.tracks import write_lines
+from dflm.mining.tables import write_lines
 
 log = logging.getLogger(__name__)
 
-FINDERS = ("auto", "modisco", "seeds")
 MOTIF_COLUMNS = (
     "motif",
     "consensus",
@@ -54,8 +51,8 @@ def find_motifs(
     found : AttributionSet
         Of bound sequences.
     folder : path-like
-        For motifs.meme, motifs.transfac, motifs.tsv, matches.tsv, sites.tsv, motifs.json,
-        index.html, and logos/ with a picture of each motif.
+        For motifs.meme, motifs.transfac, motifs.json, matches.tsv, and what `describe_motifs`
+        writes.
     finder : {"auto", "modisco", "seeds"}
         "auto" is TF-MoDISco where it is installed, and the seeds where it is not, has too little
         to read or finds nothing; motifs.json says which it was.
@@ -73,18 +70,52 @@ def find_motifs(
     InputError
         If there is no such finder or it is not installed, or the database is wrong.
     """
-    if finder not in FINDERS:
-        raise InputError(f"no finder {finder!r}", mend=f"give one of {', '.join(FINDERS)}")
+    folder = Path(folder)
     targets = read_meme(database) if database is not None else []
-    motifs, used = _find(found, finder, most)
+    motifs, used = discover_motifs(found, finder, most)
+    write_motifs(motifs, folder / "motifs.meme", folder / "motifs.transfac")
+    matches = compare(motifs, targets) if targets else []
+    write_matches(folder / "matches.tsv", matches)
+    about = about_motifs(found, motifs, used)
+    if targets:
+        about["database"] = Path(database).name
+    write_json(folder / "motifs.json", about)
+    describe_motifs(found, motifs, used, matches, targets, about.get("database"), folder)
+    return motifs
+
+
+def describe_motifs(
+    found: AttributionSet,
+    motifs: Sequence[Motif],
+    used: str,
+    matches: Sequence[Match],
+    targets: Sequence[Motif],
+    database: str | None,
+    folder: str | os.PathLike,
+) -> None:
+    """Locate motifs in the attributed sequences, and write tables, logos and a page about them.
+
+    Parameters
+    ----------
+    found : AttributionSet
+    motifs : sequence of Motif
+    used : str
+        What found them.
+    matches : sequence of Match
+        Motifs of the database that they are like.
+    targets : sequence of Motif
+        The database; empty without one.
+    database : str or None
+        Its name.
+    folder : path-like
+        For motifs.tsv, sites.tsv, index.html, and logos/ with pictures of each motif.
+    """
     sites = [
         find_sites(motif, found, credited=motif.name.startswith(("pos", "seed")))
         for motif in motifs
     ]
-    matches = compare(motifs, targets) if targets else []
     folder = Path(folder)
-    write_meme(folder / "motifs.meme", motifs)
-    write_transfac(folder / "motifs.transfac", motifs)
+    (folder / "logos").mkdir(parents=True, exist_ok=True)
     _write_tables(folder, motifs, sites, matches, found)
     entries = [
         _entry(folder / "logos", motif, place, matches, targets, found)
@@ -92,38 +123,16 @@ def find_motifs(
     ]
     note = (
         f"{len(found)} sequences, attributed by {found.method}; motifs by {used}. Sites are "
-        f"matches at p < {P_VALUE:g} whose bases carry credit for being bound. "
+        f"matches at p < {P_VALUE:g}, or the best match of a motif too short for that, whose bases "
+        "carry credit for being bound. "
     )
     note += (
-        f"Matches by TOMTOM against {Path(database).name}, {len(targets)} motifs; q by Benjamini "
+        f"Matches by TOMTOM against {database}, {len(targets)} motifs; q by Benjamini "
         "and Hochberg over these."
         if targets
         else "No database was given to compare with."
     )
     write_page(folder / "index.html", found.model, entries, sequences=len(found), note=note)
-    write_json(
-        folder / "motifs.json",
-        {
-            "model": found.model,
-            "attribution": found.method,
-            "finder": used,
-            "sequences": len(found),
-            "database": Path(database).name if targets else None,
-            "motifs": [motif.name for motif in motifs],
-        },
-    )
-    return motifs
-
-
-def _find(found: AttributionSet, finder: str, most: int) -> tuple[list[Motif], str]:
-    motifs: list[Motif] = []
-    if finder == "modisco" or (finder == "auto" and can_run(found)):
-        motifs = find_modisco_motifs(found)
-        # Those that speak for being bound first; each kind by its number of sites.
-        motifs.sort(key=lambda motif: (motif.name.startswith("neg"), -motif.sites))
-        if motifs or finder == "modisco":
-            return motifs[:most], "TF-MoDISco"
-    return find_seed_motifs(found, most), "seeds"
 
 
 def _write_tables(
@@ -147,13 +156,6 @@ def _write_tables(
             )
     write_lines(folder / "motifs.tsv", rows, "\t".join(MOTIF_COLUMNS))
     write_lines(folder / "sites.tsv", places, "\t".join(SITE_COLUMNS))
-    lines = [
-        f"{m.query}\t{m.rank}\t{m.target}\t{m.p_value:.6g}\t{m.q_value:.6g}\t{m.overlap}\t"
-        f"{'-' if m.reverse else '+'}"
-        for m in matches
-    ]
-    header = "motif\trank\ttarget\tp_value\tq_value\toverlap\tstrand"
-    write_lines(folder / "matches.tsv", lines, header)
 
 
 def _entry(
@@ -178,3 +180,33 @@ def _entry(
         pictures[1],
     )
     return Entry(motif, len(np.unique(place.rows)), len(place), mine, pictures)
+
+
+def write_motif_page(
+    attributions: str | os.PathLike,
+    motifs: str | os.PathLike,
+    about: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    matches: str | os.PathLike | None = None,
+    database: str | os.PathLike | None = None,
+) -> None:
+    """Describe the motifs of files; see `describe_motifs`.
+
+    Parameters
+    ----------
+    attributions : path-like
+        What `dflm.mining.attributed.save_attributions` wrote.
+    motifs, about : path-like
+        motifs.meme and motifs.json, of `dflm.mining.discovery.find_set_motifs`.
+    folder : path-like
+        Where to write.
+    matches, database : path-like, optional
+        matches.tsv of `dflm.mining.comparison.match_motifs`, and the MEME file it is about.
+    """
+    found = load_attributions(attributions)
+    known = [named(motif) for motif in read_meme(motifs, empty=True)]
+    targets = read_meme(database) if database is not None else []
+    pairs = read_matches(matches) if matches is not None else []
+    name = Path(database).name if database is not None else None
+    describe_motifs(found, known, read_json(about)["finder"], pairs, targets, name, folder)

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 WEIGHTS, CARD = "model.safetensors", "model.json"
 THRESHOLD, DEFAULT_THRESHOLD = "max_mcc", 0.5
 """The threshold of a card that calls are made by, and what stands in for it in a card without."""
+WIDEST = 100_000
+"""Bases of a window at most; a set's sequences have 10,000 at most."""
 BATCH_SIZE = 256
 """Sequences read at once on a CPU; a GPU takes as many as fill it."""
 
@@ -138,6 +140,40 @@ class Scorer:
         name = folder.resolve().name
         return cls(model, read_json(folder / CARD), name, chosen, batch_size, precision)
 
+    @classmethod
+    def of_job(
+        cls,
+        weights: str | Path,
+        *,
+        gpu: int,
+        threads: int,
+        gpu_share: int = 100,
+        precision: str = "fp32",
+        device: torch.device | None = None,
+    ) -> Scorer:
+        """Load a classifier for a job of the workflow.
+
+        Parameters
+        ----------
+        weights : path-like
+            model.safetensors, beside its card.
+        gpu, threads, gpu_share : int
+            What the job was given, see `dflm.training.device.pick_device`.
+        precision : {"auto", "fp32", "bf16"}
+        device : torch.device, optional
+            Where another model of the job lies already.
+
+        Raises
+        ------
+        InputError
+            As `load`.
+        """
+        device = device or pick_device(gpu, threads, gpu_share)
+        folder = Path(weights).parent
+        model = load_classifier(weights, folder / CARD)
+        name = folder.resolve().name
+        return cls(model, read_json(folder / CARD), name, device, precision=precision)
+
     @property
     def trained_width(self) -> int | None:
         """Bases of the sequences it was trained on; None where the card does not say."""
@@ -157,6 +193,10 @@ class Scorer:
         if width is None:
             raise InputError(
                 "the card does not say the width it was trained on", self.name, "give --width"
+            )
+        if width > WIDEST:
+            raise InputError(
+                f"windows of {width} bases", self.name, f"at most {WIDEST} are read at once"
             )
         if width < self.k + self.stride:
             raise InputError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dflm.mining.attribution import AttributionSet
+from dflm.mining.attributed import AttributionSet
 from dflm.mining.motif import Motif, scan_scores
 from dflm.sequences.kmers import BASES, N, kmer_ids
 

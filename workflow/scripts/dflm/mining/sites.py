@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dflm.mining.attribution import AttributionSet
+from dflm.mining.attributed import AttributionSet
 from dflm.mining.calls import suppress
 from dflm.mining.motif import Motif, scan_scores, score_threshold
 from dflm.sequences.kmers import N
 
 P_VALUE = 1e-4
+_ROUNDING = 1e-3  # of a score, which is summed in single precision
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def find_sites(
     motif : Motif
     found : AttributionSet
     p_value : float
-        Of a match at one place and strand of random bases of the sequences' composition.
+        Of a match at one place and strand of random bases of the sequences' composition. A motif
+        so short that even its best match is likelier has that one match.
     credited : bool
         Leave out matches whose contributions sum up to 0 or less.
 
@@ -56,6 +58,7 @@ def find_sites(
     background = (counts + counts[::-1]) / (2 * counts.sum())  # both strands
     weights = motif.log_odds(background)
     threshold = score_threshold(weights, p_value, background)
+    threshold = min(threshold, float(weights.max(1).sum()) - _ROUNDING)
     forward = scan_scores(found.codes, weights)
     reverse = scan_scores(found.codes, weights[::-1, ::-1])
     best = np.maximum(forward, reverse)

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from dflm.mining.attribution import AttributionSet
+from dflm.mining.attributed import AttributionSet
 from dflm.mining.motif_plots import plot_contributions
 
 SPAN = 30

@@ -113,11 +113,12 @@ def architecture_of(card: dict, where: Path) -> Architecture:
     """Return the architecture that a card describes, or raise InputError naming `where`."""
     try:
         shape, vocabulary = card["architecture"], card["vocabulary"]
-        architecture = Architecture(
-            k=int(vocabulary["k"]),
-            stride=int(vocabulary["stride"]),
-            **{name: int(shape[name]) for name in ("embedding", "hidden", "layers")},
-        )
+        told = {name: vocabulary[name] for name in ("k", "stride")}
+        told |= {name: shape[name] for name in ("embedding", "hidden", "layers")}
+        for name, value in told.items():
+            if type(value) is not int:
+                raise TypeError(f"{name} is {value!r}, no whole number")
+        architecture = Architecture(**told)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: the card's architecture cannot be read: {error}") from None
     if vocabulary.get("size") != architecture.vocabulary or vocabulary.get("pad") != PAD:
@@ -133,7 +134,9 @@ def load_language_model(weights: Path, card: Path, dropouts: Dropouts) -> Langua
     InputError
         If card and weights do not fit each other or are no language model.
     """
-    architecture = architecture_of(read_card(card, LANGUAGE_MODEL), card)
+    content = read_card(card, LANGUAGE_MODEL)
+    architecture = architecture_of(content, card)
+    _check_weights(content, weights, card, least_parameters(architecture))
     model = LanguageModel(architecture, dropouts)
     _load_weights(model, weights, card)
     return model
@@ -150,23 +153,43 @@ def load_classifier(weights: Path, card: Path) -> PoolingClassifier:
     content = read_card(card, CLASSIFIER)
     architecture = architecture_of(content, card)
     hidden = content["architecture"].get("head_hidden")
-    if not isinstance(hidden, int) or hidden < 1:
+    if type(hidden) is not int or hidden < 1:
         raise InputError(f"{card}: the card's architecture lacks head_hidden")
+    _check_weights(content, weights, card, least_parameters(architecture, hidden))
     model = PoolingClassifier(architecture, NO_DROPOUT, hidden, 0.0)
     _load_weights(model, weights, card)
     return model.eval()
 
 
-def _load_weights(model: torch.nn.Module, weights: Path, card: Path) -> None:
+def least_parameters(architecture: Architecture, head_hidden: int = 0) -> int:
+    """Return how many weights a model has at least, without making it: biases do not count."""
+    embedding, hidden, layers = architecture.embedding, architecture.hidden, architecture.layers
+    lstm = 8 * embedding**2
+    if layers > 1:
+        lstm = (
+            8 * embedding * hidden + 4 * (hidden**2 + embedding**2) + 8 * (layers - 2) * hidden**2
+        )
+    return architecture.vocabulary * embedding + lstm + 3 * embedding * head_hidden
+
+
+def _check_weights(content: dict, weights: Path, card: Path, least: int) -> None:
+    """Refuse weights that cannot be those of a card, before anything of its sizes is made."""
     weights = Path(weights)
     if not weights.is_file():
         raise InputError(f"{weights}: no such weights file")
-    recorded = json.loads(Path(card).read_text(encoding="utf-8")).get("sha256")
-    if recorded != sha256_of(weights):
+    if content.get("sha256") != sha256_of(weights):
         raise InputError(
             f"{weights}: its checksum is not the one in {card}; the two files do not belong "
             "together or one is damaged: copy both again"
         )
+    size = weights.stat().st_size
+    if size < 4 * least:
+        raise InputError(
+            f"{card}: asks for {least} weights or more, and {weights} holds {size // 4} at most"
+        )
+
+
+def _load_weights(model: torch.nn.Module, weights: Path, card: Path) -> None:
     try:
         state = load_file(weights)
     except SafetensorError as error:
@@ -182,4 +205,10 @@ def _load_weights(model: torch.nn.Module, weights: Path, card: Path) -> None:
             f"{weights}: {len(wrong)} tensors do not fit the architecture of {card}; "
             f"{name} is {found.get(name)}, expected {expected.get(name)}"
         )
+    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    for name, tensor in state.items():
+        if tensor.dtype != kinds[name]:
+            raise InputError(f"{weights}: {name} is {tensor.dtype}, not {kinds[name]}")
+        if not tensor.isfinite().all():
+            raise InputError(f"{weights}: {name} holds numbers that are not finite")
     model.load_state_dict(state)

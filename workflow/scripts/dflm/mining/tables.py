@@ -1,0 +1,43 @@
+"""Text files that become whole or not at all, or standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from dflm.files import atomic_path
+
+
+def write_lines(path: str | os.PathLike, lines: Iterable[str], header: str | None = None) -> int:
+    """Write lines to a file, whole or not at all, or to standard output; return their number.
+
+    Parameters
+    ----------
+    path : path-like
+        ``-`` is standard output.
+    lines : iterable of str
+    header : str, optional
+        A first line, which is not counted.
+    """
+    count = 0
+    with open_output(path) as stream:
+        if header is not None:
+            stream.write(header + "\n")
+        for line in lines:
+            stream.write(line + "\n")
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def open_output(path: str | os.PathLike) -> Iterator[IO[str]]:
+    """Open a text file that becomes whole or not at all, or standard output for ``-``."""
+    if str(path) == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        yield stream
