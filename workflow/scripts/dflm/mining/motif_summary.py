@@ -9,9 +9,9 @@ from html import escape
 from pathlib import Path
 
 from dflm.evaluation.summary import outcome
-from dflm.evaluation.summary_html import STYLE
 from dflm.files import atomic_path, read_json
 from dflm.mining.tables import write_lines
+from dflm.pages import STYLE, html_page, html_table
 
 FOUND = ("motif", "consensus", "width", "sites", "sequences")
 MATCH = ("best_match", "p_value", "q_value")
@@ -86,28 +86,18 @@ def summarise_motifs(
 
 def _page(records: Sequence[Mapping], pictures: Mapping[str, Path]) -> str:
     rows = "\n".join(_row(record, pictures.get(record["dataset"])) for record in records)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Motifs of all sets</title>
-<style>{STYLE}{MORE}</style>
-</head>
-<body>
-<h1>Motifs of all sets</h1>
+    head = (
+        '<th>set</th><th>logo</th><th class="n">sites</th><th class="n">sequences</th>'
+        '<th>best match</th><th class="n">q</th>'
+    )
+    return html_page(
+        "Motifs of all sets",
+        f"""<h1>Motifs of all sets</h1>
 <p>The best motif that each classifier has learnt; where a database was given, its best match is
 drawn below it, laid as the two are alike. All motifs of a set stand on its own page.</p>
-<div class="frame"><table>
-<thead><tr><th>set</th><th>logo</th><th class="n">sites</th><th class="n">sequences</th>
-<th>best match</th><th class="n">q</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table></div>
-</body>
-</html>
-"""
+{html_table(head, rows)}""",
+        STYLE + MORE,
+    )
 
 
 def _row(record: Mapping, picture: Path | None) -> str:
