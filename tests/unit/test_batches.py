@@ -126,3 +126,20 @@ def test_fresh_negatives_keep_dinucleotides_ends_and_positives():
     assert (draws[0][drawn] != draws[1][drawn]).any(dim=1).all()
     # A draw depends on its seed alone, not on the draws before it: a resumed run repeats it.
     assert torch.equal(draws[0], draws[2])
+
+
+def test_with_a_stride_each_batch_begins_its_tokens_somewhere_and_leaves_two():
+    codes = np.random.default_rng(8).integers(0, 4, (40, 21)).astype(np.uint8)
+    sequences = ["".join("ACGT"[code] for code in row) for row in codes]
+    batches = SequenceBatches(sequences, np.arange(40), 4, 3, CPU)
+    begun = set()
+    for epoch in range(9):
+        for tokens, names in batches.shuffled(8, False, (1, epoch)):
+            wanted = [
+                [list(kmer_ids(codes[name, phase:], 4, 3)) for name in names] for phase in range(3)
+            ]
+            begun.add(wanted.index(tokens.tolist()))
+    assert begun == {0, 1, 2}
+    short = SequenceBatches([sequence[:8] for sequence in sequences], None, 4, 3, CPU)
+    assert {tokens.size(1) for tokens, _ in short.shuffled(8, False, (1, 1))} == {2}
+    assert torch.equal(next(batches.ordered(8, 0)), batches.tokens(slice(0, 8), 0))

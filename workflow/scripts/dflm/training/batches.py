@@ -177,9 +177,9 @@ class SequenceBatches:
         """Return the number of sequences."""
         return self.labels.numel()
 
-    def tokens(self, rows: Tensor | slice, strand: Tensor | int) -> Tensor:
-        """Return tokens (B, T) of `rows`, each on its strand (0 forward, 1 reverse)."""
-        return kmer_tokens(self.codes[strand, rows], self.k, self.stride)
+    def tokens(self, rows: Tensor | slice, strand: Tensor | int, phase: int = 0) -> Tensor:
+        """Return tokens (B, T) of `rows` from base `phase` on, each on its strand, 0 or 1."""
+        return kmer_tokens(self.codes[strand, rows][:, phase:], self.k, self.stride)
 
     def shuffled(
         self, batch_size: int, both_strands: bool, seed: tuple[int, ...]
@@ -193,7 +193,8 @@ class SequenceBatches:
         both_strands : bool
             Read each sequence on a strand drawn at random.
         seed : tuple of int
-            Order and strands depend on it alone.
+            Order, strands and phases depend on it alone. With a stride above 1 a site reads
+            differently by where tokens begin, so each batch draws the base that they begin at.
         """
         rng = np.random.default_rng(seed)
         order = torch.from_numpy(rng.permutation(len(self))).to(self.device)
@@ -201,10 +202,15 @@ class SequenceBatches:
         if both_strands:
             strands = torch.from_numpy(rng.integers(0, 2, len(self)))
         strands = strands.to(self.device)
-        for start in range(0, len(self), batch_size):
+        starts = range(0, len(self), batch_size)
+        # Two tokens are left at least, of which a language model predicts the second.
+        phases = max(1, min(self.stride, self.codes.size(-1) - self.k - self.stride + 1))
+        drawn = rng.integers(0, phases, len(starts)).tolist() if phases > 1 else [0] * len(starts)
+        for start, phase in zip(starts, drawn, strict=True):
             rows = order[start : start + batch_size]
             if len(rows) > 1:
-                yield self.tokens(rows, strands[start : start + batch_size]), self.labels[rows]
+                on = strands[start : start + batch_size]
+                yield self.tokens(rows, on, phase), self.labels[rows]
 
     def shuffle_negatives(self, seed: tuple[int, ...]) -> None:
         """Put a new dinucleotide shuffle in the place of each sequence of label 0.
