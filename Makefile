@@ -12,6 +12,10 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
+# Which Snakemake to test with, such as SNAKEMAKE_VERSION='==9.8.*'; by default that of constraints.txt.
+SNAKEMAKE_VERSION ?=
+# Scripts that start a SLURM cluster of one node and stop it, and a conda front end for a local channel.
+TOOLS ?= ../shared/tools
 PEERS_STAMP := $(PEERS)/.installed
 SNAKEMAKE := $(BIN)/snakemake
 SNAKEFILES := workflow/Snakefile workflow/rules
@@ -19,12 +23,15 @@ DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfil
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test test-workflow test-slurm lint dry-run format bench clean
 
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
-	@echo "make test     lint, then the tests (without those marked slow and slurm)"
+	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
+	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
+	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.8.*' with that Snakemake"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make dry-run  what the demo and the published experiment would run"
 	@echo "make format   bring the sources into the form that lint asks for"
 	@echo "make bench    run the benchmarks of tests/benchmark, an hour; QUICK=1 for a look, some minutes"
 	@echo "make clean    remove the demo, caches, $(VENV) and $(PEERS)"
@@ -49,6 +56,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@"$(BIN)/python" -m pip install -q -c constraints.txt 'pip>=25.1'
 	@"$(BIN)/python" -m pip install -q -c constraints.txt --group dev
+	@if [ -n "$(SNAKEMAKE_VERSION)" ]; then \
+		"$(BIN)/python" -m pip install -q -U "snakemake$(SNAKEMAKE_VERSION)"; fi
 	@# The command as a launcher: an installed library would be found before the one beside the rules.
 	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s" -m dflm.cli "$$@"\n' \
 		"$(CURDIR)/workflow/scripts" "$(abspath $(BIN))/python" > "$(BIN)/dflm" && chmod +x "$(BIN)/dflm"
@@ -65,13 +74,27 @@ demo: $(STAMP)
 
 test: lint
 	@# A thread for each of two workers: more threads than cores make torch wait for itself.
-	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not conda"
+
+test-workflow: $(STAMP)
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile tests/workflow
+
+# One start of the cluster for all tests; it goes down again whatever they come to.
+test-slurm: $(STAMP)
+	@if [ ! -x "$(TOOLS)/slurm/up" ]; then \
+		echo "there is no $(TOOLS)/slurm/up, which starts the cluster; name the folder: make test-slurm TOOLS=FOLDER" >&2; exit 1; fi
+	@trap '"$(TOOLS)/slurm/down"' EXIT; "$(TOOLS)/slurm/up"; \
+		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m slurm tests/integration/test_slurm.py
 
 lint: $(STAMP)
 	@"$(BIN)/ruff" check .
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/snakefmt" --check $(SNAKEFILES)
 	@$(SNAKEMAKE) --snakefile workflow/Snakefile --configfile config/demo.yaml --lint
+
+dry-run: $(STAMP)
+	@$(DEMO) --dry-run --quiet rules
+	@$(SNAKEMAKE) --snakefile workflow/Snakefile --dry-run --quiet rules
 
 format: $(STAMP)
 	@"$(BIN)/ruff" check --fix .
