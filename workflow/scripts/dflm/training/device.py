@@ -48,7 +48,12 @@ def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.d
         log.info("training on %s", torch.cuda.get_device_name(device))
         return device
     if gpu >= 1:
-        log.warning("the job was given a GPU, but torch finds none: training on the CPU")
+        # What a cluster named to the job tells a driver that is missing from a GPU that is.
+        log.warning(
+            "the job was given a GPU, but torch finds none: training on the CPU "
+            "(CUDA_VISIBLE_DEVICES is %s)",
+            os.environ.get("CUDA_VISIBLE_DEVICES", "not set"),
+        )
     keep_freed_memory()
     log.info("CPU, %d threads", torch.get_num_threads())
     return torch.device("cpu")
