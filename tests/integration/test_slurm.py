@@ -271,23 +271,34 @@ def test_ctrl_c_cancels_the_jobs(untrained):
     untrained("--dry-run", "--", PRETRAINED)  # the folder is not locked
 
 
-def test_pretraining_longer_than_its_limit_goes_on_in_further_jobs(finished, tmp_path):
-    """A limit of a minute, and epochs that take several: the warning comes before the limit."""
-    run = Cluster(tmp_path).configure(datasets={"select": list(NAMES)}, pretrain={"epochs": 40})
+@pytest.mark.parametrize("warned", [True, False])
+def test_pretraining_longer_than_its_limit_goes_on_in_another_job(finished, tmp_path, warned):
+    """The limit is brought down to two minutes from when there is something to go on from."""
+    run = Cluster(tmp_path).configure(datasets={"select": list(NAMES)}, pretrain={"epochs": 80})
     for folder in ("resources", "results/genome"):
         shutil.copytree(finished.folder / folder, tmp_path / folder)
-    # Six attempts of one, two and more minutes; every signal comes 30 seconds before the end.
-    output = run(
-        *("--rerun-triggers", "mtime", "--retries", "5"),
-        *("--set-resources", "pretrain_lm:runtime=attempt"),
-        *("pretrain_lm:slurm_extra=--signal=TERM@30",),
-        *("--", PRETRAINED),
-    )
+    # The profile's own warning would come at once.
+    extra = "--signal=URG@30" if warned else "--no-kill"
+    signals = ("--set-resources", f"pretrain_lm:slurm_extra={extra}")
+    plain = ("--rerun-triggers", "mtime", "--", PRETRAINED)
+    with run.running(*signals, *plain) as process:
+        job = pretraining(run, process)
+        ((used,),) = told("squeue", "--noheader", "--job", job, "--format", "%M")
+        minutes = 2 + int(used.split(":")[-2])
+        command = ("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}")
+        subprocess.run(command, check=True)
+        output = run.ends(process)
     log = run.log("pretrain_lm")
-    asked = log.count("asked to end: the checkpoint results/pretrain/checkpoints/last.pt stands")
-    assert asked >= 1, output
-    assert log.count("resuming from results/pretrain/checkpoints/last.pt") == asked
-    assert json.loads(run.path("pretrain", "metrics.json").read_text())["epochs"] == 40
+    first, second = history(process.run_id())
+    assert second["State"] == "COMPLETED", output
+    if warned:
+        assert first["State"] == "FAILED", output
+        assert "asked to end: the checkpoint results/pretrain/checkpoints/last.pt stands" in output
+    else:
+        assert first["State"] == "TIMEOUT", output
+    assert "resuming from results/pretrain/checkpoints/last.pt" in log
+    metrics = json.loads(run.path("pretrain", "metrics.json").read_text())
+    assert metrics["epochs"] == 80
 
 
 # ---- several nodes -----------------------------------------------------------------------------

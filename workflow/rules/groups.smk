@@ -18,7 +18,9 @@ def refuse_early_groups():
     if sets == [""]:
         told = "the sets have still to be listed"
     else:
-        told = f"{len(sets)} {'sets have' if len(sets) > 1 else 'set has'} still to be split ({names})"
+        told = (
+            f"{len(sets)} {'sets have' if len(sets) > 1 else 'set has'} still to be split ({names})"
+        )
     raise WorkflowError(
         f"{told}, and jobs can be put together only after that. First run all that comes before: "
         "snakemake --workflow-profile workflow/profiles/slurm --omit-from finetune_lm "
