@@ -29,7 +29,7 @@ rule get_chipseq_archive:
         mem_mb=growing(1000),
         runtime=growing(120),
     params:
-        source=lambda wildcards: config["datasets"]["source"],
+        source=lambda wildcards: source_place(config["datasets"]["source"]),
         checksum=config["datasets"]["checksum"],
     script:
         "../scripts/get_file.py"

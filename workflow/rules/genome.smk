@@ -27,7 +27,7 @@ rule get_genome:
         mem_mb=growing(1000),
         runtime=growing(240),
     params:
-        source=lambda wildcards: config["genome"]["source"],
+        source=lambda wildcards: source_place(config["genome"]["source"]),
         checksum=config["genome"]["checksum"],
     script:
         "../scripts/get_file.py"
