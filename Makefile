@@ -17,24 +17,28 @@ SNAKEMAKE_VERSION ?=
 # Scripts that start a SLURM cluster of one node and stop it, and a conda front end for a local channel.
 TOOLS ?= ../shared/tools
 PEERS_STAMP := $(PEERS)/.installed
+FRONT := .venv-conda
+FRONT_STAMP := $(FRONT)/.installed
+CHANNELS := $(abspath $(FRONT))/channels
 SNAKEMAKE := $(BIN)/snakemake
 SNAKEFILES := workflow/Snakefile workflow/rules
 DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfile config/demo.yaml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-workflow test-slurm lint dry-run format bench clean
+.PHONY: help setup demo test test-workflow test-slurm test-conda lint dry-run format bench clean
 
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
 	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
 	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
+	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"
 	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.8.*' with that Snakemake"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make dry-run  what the demo and the published experiment would run"
 	@echo "make format   bring the sources into the form that lint asks for"
 	@echo "make bench    run the benchmarks of tests/benchmark, an hour; QUICK=1 for a look, some minutes"
-	@echo "make clean    remove the demo, caches, $(VENV) and $(PEERS)"
+	@echo "make clean    remove the demo, caches, $(VENV), $(PEERS) and $(FRONT)"
 	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all"
 
 setup: $(STAMP)
@@ -86,6 +90,25 @@ test-slurm: $(STAMP)
 	@trap '"$(TOOLS)/slurm/down"' EXIT; "$(TOOLS)/slurm/up"; \
 		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m slurm tests/integration/test_slurm.py
 
+# The solver that the conda front end of the tools drives, and what packs the local channels.
+$(FRONT_STAMP): constraints.txt | $(STAMP)
+	@if [ ! -x "$(TOOLS)/conda/bin/conda" ]; then \
+		echo "there is no $(TOOLS)/conda/bin/conda, a front end of conda; name the folder: make test-conda TOOLS=FOLDER" >&2; exit 1; fi
+	@if ! "$(BIN)/python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+		echo "the environments ask for Python 3.11, and the channels hold the Python of $(VENV): set it up with PYTHON=python3.11" >&2; exit 1; fi
+	@echo "setting up $(FRONT), once"
+	@"$(BIN)/python" -m venv "$(FRONT)"
+	@"$(FRONT)/bin/python" -m pip install -q py-rattler pyyaml zstandard
+	@touch "$@"
+
+test-conda: $(FRONT_STAMP)
+	@rm -rf "$(CHANNELS)"
+	@"$(FRONT)/bin/python" tests/integration/conda_channel.py "$(CHANNELS)" \
+		"$$("$(BIN)/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		"$(TOOLS)/conda/mkchannel.py" workflow/envs/*.yaml >/dev/null
+	@DFLM_CONDA_CHANNELS="$(CHANNELS)" PATH="$(abspath $(FRONT))/bin:$(abspath $(TOOLS))/conda/bin:$$PATH" \
+		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m conda tests/integration/test_conda.py
+
 lint: $(STAMP)
 	@"$(BIN)/ruff" check .
 	@"$(BIN)/ruff" format --check .
@@ -116,4 +139,4 @@ bench: $(STAMP) $(PEERS_STAMP)
 	done; if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 clean:
-	rm -rf demo "$(VENV)" "$(PEERS)" .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo "$(VENV)" "$(PEERS)" "$(FRONT)" .pytest_cache .ruff_cache .hypothesis
