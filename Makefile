@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
-# Which Snakemake to test with, such as SNAKEMAKE_VERSION='==9.8.*'; by default that of constraints.txt.
+# Which Snakemake to test with, such as SNAKEMAKE_VERSION='==9.16.*'; by default that of constraints.txt.
 SNAKEMAKE_VERSION ?=
 # Scripts that start a SLURM cluster of one node and stop it, and a conda front end for a local channel.
 TOOLS ?= ../shared/tools
@@ -33,7 +33,7 @@ help:
 	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
 	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
 	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"
-	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.8.*' with that Snakemake"
+	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.16.*' with that Snakemake"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make dry-run  what the demo and the published experiment would run"
 	@echo "make format   bring the sources into the form that lint asks for"

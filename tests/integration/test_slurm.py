@@ -274,7 +274,7 @@ def test_ctrl_c_cancels_the_jobs(untrained):
 @pytest.mark.parametrize("warned", [True, False])
 def test_pretraining_longer_than_its_limit_goes_on_in_another_job(finished, tmp_path, warned):
     """The limit is brought down to two minutes from when there is something to go on from."""
-    run = Cluster(tmp_path).configure(datasets={"select": list(NAMES)}, pretrain={"epochs": 80})
+    run = Cluster(tmp_path).configure(datasets={"select": list(NAMES)}, pretrain={"epochs": 60})
     for folder in ("resources", "results/genome"):
         shutil.copytree(finished.folder / folder, tmp_path / folder)
     # The profile's own warning would come at once.
@@ -298,7 +298,7 @@ def test_pretraining_longer_than_its_limit_goes_on_in_another_job(finished, tmp_
         assert first["State"] == "TIMEOUT", output
     assert "resuming from results/pretrain/checkpoints/last.pt" in log
     metrics = json.loads(run.path("pretrain", "metrics.json").read_text())
-    assert metrics["epochs"] == 80
+    assert metrics["epochs"] == 60
 
 
 # ---- several nodes -----------------------------------------------------------------------------

@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 
+import pytest
 from runs import ROOT, copy_workflow
+from snakemake import __version__ as SNAKEMAKE
 
 # Snakemake asks a conda who it is before it writes down what one would have to do.
 CONDA = """#!/bin/sh
@@ -36,6 +38,10 @@ def containerized(snakemake, **environment):
     return done.stdout
 
 
+@pytest.mark.skipif(
+    f"snakemake=={SNAKEMAKE}" not in (ROOT / "constraints.txt").read_text().split(),
+    reason="another version of Snakemake words it in another way",
+)
 def test_the_committed_dockerfile_is_that_of_the_environments(snakemake):
     copy_workflow(snakemake)
     written = containerized(snakemake)
