@@ -12,22 +12,33 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
+# Which Snakemake to test with, such as SNAKEMAKE_VERSION='==9.16.*'; by default that of constraints.txt.
+SNAKEMAKE_VERSION ?=
+# Scripts that start a SLURM cluster of one node and stop it, and a conda front end for a local channel.
+TOOLS ?= ../shared/tools
 PEERS_STAMP := $(PEERS)/.installed
+FRONT := .venv-conda
+FRONT_STAMP := $(FRONT)/.installed
+CHANNELS := $(abspath $(FRONT))/channels
 SNAKEMAKE := $(BIN)/snakemake
 SNAKEFILES := workflow/Snakefile workflow/rules
 DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfile config/demo.yaml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test test-workflow test-slurm test-conda lint dry-run format bench clean
 
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
-	@echo "make test     lint, then the tests (without those marked slow and slurm)"
+	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
+	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
+	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"
+	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.16.*' with that Snakemake"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
+	@echo "make dry-run  what the demo and the published experiment would run"
 	@echo "make format   bring the sources into the form that lint asks for"
 	@echo "make bench    run the benchmarks of tests/benchmark, an hour; QUICK=1 for a look, some minutes"
-	@echo "make clean    remove the demo, caches, $(VENV) and $(PEERS)"
+	@echo "make clean    remove the demo, caches, $(VENV), $(PEERS) and $(FRONT)"
 	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all"
 
 setup: $(STAMP)
@@ -49,6 +60,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@"$(BIN)/python" -m pip install -q -c constraints.txt 'pip>=25.1'
 	@"$(BIN)/python" -m pip install -q -c constraints.txt --group dev
+	@if [ -n "$(SNAKEMAKE_VERSION)" ]; then \
+		"$(BIN)/python" -m pip install -q -U "snakemake$(SNAKEMAKE_VERSION)"; fi
 	@# The command as a launcher: an installed library would be found before the one beside the rules.
 	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s" -m dflm.cli "$$@"\n' \
 		"$(CURDIR)/workflow/scripts" "$(abspath $(BIN))/python" > "$(BIN)/dflm" && chmod +x "$(BIN)/dflm"
@@ -65,13 +78,46 @@ demo: $(STAMP)
 
 test: lint
 	@# A thread for each of two workers: more threads than cores make torch wait for itself.
-	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile -m "not slow and not slurm"
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not conda"
+
+test-workflow: $(STAMP)
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile tests/workflow
+
+# One start of the cluster for all tests; it goes down again whatever they come to.
+test-slurm: $(STAMP)
+	@if [ ! -x "$(TOOLS)/slurm/up" ]; then \
+		echo "there is no $(TOOLS)/slurm/up, which starts the cluster; name the folder: make test-slurm TOOLS=FOLDER" >&2; exit 1; fi
+	@trap '"$(TOOLS)/slurm/down"' EXIT; "$(TOOLS)/slurm/up"; \
+		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m slurm tests/integration/test_slurm.py
+
+# The solver that the conda front end of the tools drives, and what packs the local channels.
+$(FRONT_STAMP): constraints.txt | $(STAMP)
+	@if [ ! -x "$(TOOLS)/conda/bin/conda" ]; then \
+		echo "there is no $(TOOLS)/conda/bin/conda, a front end of conda; name the folder: make test-conda TOOLS=FOLDER" >&2; exit 1; fi
+	@if ! "$(BIN)/python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+		echo "the environments ask for Python 3.11, and the channels hold the Python of $(VENV): set it up with PYTHON=python3.11" >&2; exit 1; fi
+	@echo "setting up $(FRONT), once"
+	@"$(BIN)/python" -m venv "$(FRONT)"
+	@"$(FRONT)/bin/python" -m pip install -q py-rattler pyyaml zstandard
+	@touch "$@"
+
+test-conda: $(FRONT_STAMP)
+	@rm -rf "$(CHANNELS)"
+	@"$(FRONT)/bin/python" tests/integration/conda_channel.py "$(CHANNELS)" \
+		"$$("$(BIN)/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		"$(TOOLS)/conda/mkchannel.py" workflow/envs/*.yaml >/dev/null
+	@DFLM_CONDA_CHANNELS="$(CHANNELS)" PATH="$(abspath $(FRONT))/bin:$(abspath $(TOOLS))/conda/bin:$$PATH" \
+		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m conda tests/integration/test_conda.py
 
 lint: $(STAMP)
 	@"$(BIN)/ruff" check .
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/snakefmt" --check $(SNAKEFILES)
 	@$(SNAKEMAKE) --snakefile workflow/Snakefile --configfile config/demo.yaml --lint
+
+dry-run: $(STAMP)
+	@$(DEMO) --dry-run --quiet rules
+	@$(SNAKEMAKE) --snakefile workflow/Snakefile --dry-run --quiet rules
 
 format: $(STAMP)
 	@"$(BIN)/ruff" check --fix .
@@ -93,4 +139,4 @@ bench: $(STAMP) $(PEERS_STAMP)
 	done; if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 clean:
-	rm -rf demo "$(VENV)" "$(PEERS)" .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo "$(VENV)" "$(PEERS)" "$(FRONT)" .pytest_cache .ruff_cache .hypothesis

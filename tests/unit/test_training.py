@@ -315,7 +315,7 @@ def test_nt_asgd_averages_in_the_end(genome, tmp_path):
     assert result["loss"] < history[0]["loss"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGURG])
 def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path, number):
     """A real process, a real signal."""
     torn, whole = tmp_path / "torn", tmp_path / "whole"

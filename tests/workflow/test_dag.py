@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import yaml
 from runs import NAMES, ROOT, copy_workflow, set_status
-from snakemake.iocontainers import ResourceList
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 
@@ -249,8 +248,13 @@ def test_no_profile_caps_the_gpus():
 
 
 def test_the_packed_profiles_give_each_job_of_a_set_its_part_of_a_gpu(snakemake):
-    plain, packed = profile("slurm"), profile("slurm-packed")
-    assert {name: value for name, value in packed.items() if not name.startswith("set-")} == plain
+    common = [
+        {key: value for key, value in profile(name).items() if key[:4] not in ("set-", "grou")}
+        for name in ("slurm", "slurm-packed", "slurm-grouped")
+    ]
+    assert common[0] == common[1] == common[2]
+    warning = profile("slurm")["set-resources"]["pretrain_lm"]
+    assert profile("slurm-packed")["set-resources"]["pretrain_lm"] == warning
     where = ROOT / "workflow" / "profiles"
     for name, resources in (
         ("packed", {"gpu=1", "gpu_share=25"}),
@@ -261,8 +265,10 @@ def test_the_packed_profiles_give_each_job_of_a_set_its_part_of_a_gpu(snakemake)
             jobs = re.findall(rf"^rule {rule}:\n(?:    .*\n)*?    resources: (.*)", output, re.M)
             assert len(jobs) == len(NAMES)
             assert all(resources <= set(job.split(", ")) for job in jobs), jobs
-    # What the executor makes of it; a job is what has resources.
-    asked = ResourceList(fromdict={"gpu": 0, "gres": "shard:1", "gpu_share": 25})
+    # What the executor makes of it; a job is what has resources, by name as well as by key.
+    asked = type("Asked", (dict,), {"__getattr__": dict.__getitem__})(
+        gpu=0, gres="shard:1", gpu_share=25
+    )
     assert set_gres_string(SimpleNamespace(resources=asked)) == " --gres=shard:1"
 
 

@@ -20,7 +20,7 @@ rule run_floor:
     threads: 1
     resources:
         mem_mb=memory(evaluating_needs),
-        runtime=20,
+        runtime=growing(20),
     script:
         "../scripts/run_floor.py"
 
@@ -47,7 +47,7 @@ rule run_gkm:
     threads: 1
     resources:
         mem_mb=memory(gapping_needs),
-        runtime=240,
+        runtime=growing(240),
     params:
         args=setting("gkm"),
         seed=training_seed,
@@ -77,7 +77,7 @@ rule run_lsgkm:
     threads: 4
     resources:
         mem_mb=memory(ls_gkm_needs),
-        runtime=480,
+        runtime=growing(480),
     script:
         "../scripts/run_lsgkm.py"
 
@@ -108,7 +108,7 @@ rule run_cnn:
         gpu=1,
         gpu_share=100,
         mem_mb=memory(convolving_needs),
-        runtime=240,
+        runtime=growing(240),
     params:
         args=setting("cnn"),
         seed=training_seed,

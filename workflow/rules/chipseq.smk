@@ -27,9 +27,9 @@ rule get_chipseq_archive:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=120,
+        runtime=growing(120),
     params:
-        source=lambda wildcards: config["datasets"]["source"],
+        source=lambda wildcards: source_place(config["datasets"]["source"]),
         checksum=config["datasets"]["checksum"],
     script:
         "../scripts/get_file.py"
@@ -48,7 +48,7 @@ rule unpack_chipseq:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=30,
+        runtime=growing(30),
     script:
         "../scripts/unpack_chipseq.py"
 
@@ -66,7 +66,7 @@ checkpoint index_chipseq:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=10,
+        runtime=growing(10),
     script:
         "../scripts/index_chipseq.py"
 
@@ -85,7 +85,7 @@ rule get_chipseq:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=30,
+        runtime=growing(30),
     params:
         source=chipseq_source,
     script:
@@ -112,7 +112,7 @@ checkpoint split_chipseq:
     threads: 1
     resources:
         mem_mb=memory(splitting_needs),
-        runtime=20,
+        runtime=growing(20),
     params:
         args=config["chipseq"],
         seed=config["seed"],
@@ -136,7 +136,7 @@ rule get_peaks:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=30,
+        runtime=growing(30),
     params:
         source=lambda wildcards: row_of(wildcards.dataset)["peaks"],
         checksum=lambda wildcards: sheet_checksum(wildcards, "peaks"),
@@ -159,7 +159,7 @@ rule get_negatives:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=30,
+        runtime=growing(30),
     params:
         source=lambda wildcards: row_of(wildcards.dataset)["negatives"],
         checksum=lambda wildcards: sheet_checksum(wildcards, "negatives"),
@@ -188,7 +188,7 @@ checkpoint split_peaks:
     threads: 1
     resources:
         mem_mb=memory(splitting_peaks_needs),
-        runtime=30,
+        runtime=growing(30),
     params:
         split=config["chipseq"],
         peaks=config["peaks"],
@@ -215,7 +215,7 @@ rule check_leaks:
     threads: 1
     resources:
         mem_mb=memory(checking_needs),
-        runtime=30,
+        runtime=growing(30),
     params:
         dataset="{dataset}",
         width=config["chipseq"]["near_duplicate_width"],

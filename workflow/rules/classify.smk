@@ -32,7 +32,7 @@ rule train_classifier:
         gpu_share=100,
         mem_mb=memory(classifying_needs),
         gpu_mem_mb=device_memory(classifying_on_device),
-        runtime=240,
+        runtime=growing(240),
     params:
         args=without("classifier", "start"),
         architecture=random_architecture,
@@ -65,7 +65,7 @@ rule predict:
         gpu_share=100,
         mem_mb=memory(predicting_needs),
         gpu_mem_mb=device_memory(predicting_on_device),
-        runtime=30,
+        runtime=growing(30),
     params:
         args=setting("predict"),
     script:
@@ -136,7 +136,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=memory(evaluating_needs),
-        runtime=20,
+        runtime=growing(20),
     params:
         args=evaluation_args,
         dataset="{dataset}",
@@ -172,7 +172,7 @@ rule write_set_page:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=10,
+        runtime=growing(10),
     params:
         both_strands=config["predict"]["both_strands"],
     script:
@@ -197,7 +197,7 @@ rule plot_learning_curve:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=10,
+        runtime=growing(10),
     params:
         title="{run}",
     script:

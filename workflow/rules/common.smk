@@ -226,12 +226,12 @@ def benchmarks_of(method, row):
         members = [path for each in members_of_ensemble() for path in benchmarks_of(each, row)]
         return [*members, f"benchmarks/{method.at}run_{ENSEMBLE}/{name}.tsv"]
     if method.kind != "model":
-        return [f"benchmarks/{method.at}run_{method.kind}/{name}.tsv"]
+        return [placed(f"benchmarks/{method.at}run_{method.kind}/{name}.tsv")]
     trained = [f"benchmarks/{home_at('classify', method.at)}train_classifier/{name}.tsv"]
     if method.settings["classifier"]["start"] == "finetuned":
         group, home = group_of(row, method), home_at("finetune", method.at)
         trained.insert(0, f"benchmarks/{home}finetune_lm/{group}.tsv")
-    return [*trained, f"benchmarks/{method.at}predict/{name}.tsv"]
+    return [placed(path) for path in (*trained, f"benchmarks/{method.at}predict/{name}.tsv")]
 
 
 def summary_benchmarks():
@@ -249,7 +249,11 @@ def comparison_runs(ended):
         dict(
             method=method.name,
             seed=method.seed,
-            metrics={row["dataset"]: metrics_of(method, row) for row in rows if ended(method, row)},
+            metrics={
+                row["dataset"]: placed(metrics_of(method, row))
+                for row in rows
+                if ended(method, row)
+            },
             benchmarks={row["dataset"]: benchmarks_of(method, row) for row in rows},
         )
         for method in METHODS

@@ -16,7 +16,7 @@ rule simulate_demo:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=20,
+        runtime=growing(20),
     params:
         args=config["simulate"],
         seed=config["seed"],

@@ -27,7 +27,7 @@ rule finetune_lm:
         gpu_share=100,
         mem_mb=memory(finetuning_needs),
         gpu_mem_mb=device_memory(finetuning_on_device),
-        runtime=240,
+        runtime=growing(240),
     params:
         architecture=architecture,
         args=without("finetune", "group_by"),

@@ -25,9 +25,9 @@ rule get_genome:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=240,
+        runtime=growing(240),
     params:
-        source=lambda wildcards: config["genome"]["source"],
+        source=lambda wildcards: source_place(config["genome"]["source"]),
         checksum=config["genome"]["checksum"],
     script:
         "../scripts/get_file.py"
@@ -50,7 +50,7 @@ rule shard_genome:
     threads: 1
     resources:
         mem_mb=memory(sharding_needs),
-        runtime=60,
+        runtime=growing(60),
     params:
         args={
             key: config["genome"][key]

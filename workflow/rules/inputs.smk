@@ -3,7 +3,14 @@
 
 def local_source(source):
     """Return a local source as an input, and nothing for an address."""
-    return [] if source is None or is_address(source) else source
+    if source is None or is_address(source):
+        return []
+    return source if source.startswith(DEMO) else outside(source)
+
+
+def source_place(source):
+    """Return, as params, where a source is read: what the demo simulates stands among the results."""
+    return placed(source) if source and source.startswith(DEMO) else source
 
 
 def is_archive(source):
@@ -14,7 +21,9 @@ def is_archive(source):
 def chipseq_folder():
     """Return the folder that holds the sets' files, unpacked or the user's; [] if there is none."""
     source = config["datasets"]["source"]
-    return "resources/chipseq/archive" if is_archive(source) else source or []
+    if is_archive(source):
+        return "resources/chipseq/archive"
+    return outside(source) if source else []
 
 
 def chipseq_files(wildcards):
@@ -26,7 +35,7 @@ def chipseq_files(wildcards):
         elif is_archive(source):
             files.append(chipseq_folder())
         else:
-            files.append(find_in(source, f"{row['dataset']}_{part}.seq.gz") or source)
+            files.append(outside(find_in(source, f"{row['dataset']}_{part}.seq.gz") or source))
     return files
 
 
@@ -37,7 +46,10 @@ def chipseq_source(wildcards):
     for column in ("train", "test"):
         digest = row.get(f"{column}_sha256")
         where[f"{column}_checksum"] = f"sha256:{digest}" if digest else None
-    return where | dict(folder=chipseq_folder() or None)
+    folder = chipseq_folder() or None
+    return where | dict(
+        folder=placed(folder) if is_archive(config["datasets"]["source"]) else folder
+    )
 
 
 def peak_files(wildcards):
@@ -65,7 +77,7 @@ def language_model(wildcards):
         stage = "discriminate" if discriminates(chosen) else "pretrain"
         return model_in(f"{home_at(stage, wildcards.at)}{stage}")
     weights, card = pretrained_files(given)
-    return dict(weights=weights, card=card)
+    return dict(weights=outside(weights), card=outside(card))
 
 
 def model_in(folder):
@@ -186,6 +198,14 @@ def summary_inputs(wildcards):
     )
 
 
+def summary_files(wildcards):
+    """Return `summary_inputs` as one list.
+
+    Another workflow that takes `rules.dflm_all.input` as an input of its own has no `unpack` around it.
+    """
+    return [path for paths in summary_inputs(wildcards).values() for path in paths]
+
+
 def metrics_of(method, row):
     return f"results/{method.at}classify/{row['dataset']}/metrics.json"
 
@@ -227,7 +247,7 @@ def methods_inputs(wildcards):
         if discriminates(config):
             files["discriminate"] = "results/discriminate/metrics.json"
     elif given is not None and config["classifier"]["start"] != "random":
-        files["pretrained_card"] = pretrained_files(given)[1]
+        files["pretrained_card"] = outside(pretrained_files(given)[1])
     return files
 
 

@@ -9,6 +9,20 @@ from pathlib import PurePosixPath
 RULES = workflow.current_basedir.get_path_or_uri(secret_free=True)
 # A storage provider takes every plain path for one of its own.
 LOCAL = os.path.isdir(RULES) and not workflow.storage_settings.default_storage_provider
+# What a module that uses this workflow puts before the paths of all rules; nothing otherwise.
+PREFIX = getattr(workflow.modifier.path_modifier, "prefix", None) or ""
+
+
+def outside(path):
+    """Return the path of a file that is none of the workflow's results, so that no prefix is put before."""
+    return (
+        local(path) if PREFIX and not workflow.storage_settings.default_storage_provider else path
+    )
+
+
+def placed(path):
+    """Return where a result stands, for params: Snakemake puts the prefix before inputs and outputs only."""
+    return f"{PREFIX}{path}"
 
 
 @lru_cache(maxsize=None)
@@ -78,5 +92,5 @@ def library(script):
     files = []
     for path in library_files(script):
         file = source_of(path)
-        files.append(os.path.relpath(file) if LOCAL else file)
+        files.append(outside(os.path.relpath(file)) if LOCAL else file)
     return files

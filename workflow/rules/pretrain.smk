@@ -31,7 +31,7 @@ rule pretrain_lm:
         processes=1,
         mem_mb=memory(pretraining_needs),
         gpu_mem_mb=device_memory(pretraining_on_device),
-        runtime=1440,
+        runtime=growing(1440),
     params:
         architecture=architecture,
         args=setting("pretrain"),
@@ -67,7 +67,7 @@ rule discriminate_genome:
         gpu_share=100,
         mem_mb=memory(discriminating_needs),
         gpu_mem_mb=device_memory(discriminating_on_device),
-        runtime=480,
+        runtime=growing(480),
     params:
         dropout=lambda wildcards: settings(wildcards)["language_model"]["dropout"],
         args=setting("discriminate"),

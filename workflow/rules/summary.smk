@@ -37,7 +37,7 @@ rule summarise:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=10,
+        runtime=growing(10),
     params:
         rows=lambda wildcards: summary_rows(),
         benchmarks=lambda wildcards: summary_benchmarks(),
@@ -65,7 +65,7 @@ rule write_methods:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=10,
+        runtime=growing(10),
     params:
         config=config,
         rows=lambda wildcards: summary_rows(),
@@ -116,7 +116,7 @@ rule compare_methods:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=30,
+        runtime=growing(30),
     params:
         rows=lambda wildcards: summary_rows(),
         runs=finished_runs,

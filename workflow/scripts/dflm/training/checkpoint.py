@@ -19,6 +19,11 @@ from dflm.training.distributed import ALONE, World, seed_of
 
 log = logging.getLogger(__name__)
 
+# SIGURG is how profiles/slurm has a job warned of its time limit. SLURM signals all processes of a
+# job step, and nothing but a training takes notice of this one: SIGTERM would end the shell around
+# it at once, and the step be cleared away while the checkpoint is being written.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
+
 
 class Checkpoint:
     """A file that holds the state of one training run.
@@ -132,11 +137,9 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Catch SIGTERM and Ctrl-C while a training runs, so that it can write a checkpoint first."""
+    """Catch `STOP_SIGNALS` while a training runs, so that it can write a checkpoint first."""
     request = StopRequest()
-    before = {
-        number: signal.signal(number, request._ask) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    before = {number: signal.signal(number, request._ask) for number in STOP_SIGNALS}
     try:
         yield request
     finally:

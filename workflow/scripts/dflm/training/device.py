@@ -48,7 +48,13 @@ def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.d
         log.info("training on %s", torch.cuda.get_device_name(device))
         return device
     if gpu >= 1:
-        log.warning("the job was given a GPU, but torch finds none: training on the CPU")
+        # Whether driver, build or cluster is to blame can be told by these two.
+        log.warning(
+            "the job was given a GPU, but torch finds none: training on the CPU "
+            "(CUDA_VISIBLE_DEVICES is %s, torch is built %s)",
+            os.environ.get("CUDA_VISIBLE_DEVICES", "not set"),
+            f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA",
+        )
     keep_freed_memory()
     log.info("CPU, %d threads", torch.get_num_threads())
     return torch.device("cpu")

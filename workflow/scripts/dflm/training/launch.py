@@ -16,13 +16,13 @@ import torch
 
 from dflm.errors import InputError
 from dflm.logs import setup_logging
-from dflm.training.checkpoint import stop_request
+from dflm.training.checkpoint import STOP_SIGNALS, stop_request
 from dflm.training.distributed import World
 
 log = logging.getLogger(__name__)
 
 SECONDS_TO_END = 120  # for a checkpoint after a signal, before a process is killed
-STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGINT}
+STOPPED = {128 + number for number in STOP_SIGNALS}
 # Started by a command, since the job's own script cannot be imported. The library lies where
 # neither its process nor any other would look for it.
 _CALL = (
