@@ -161,11 +161,20 @@ def work(job: dict) -> None:
         world.barrier()
         torch.distributed.destroy_process_group()
 
+    code = 0
     try:
         record(call)()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
     except Exception:
         # The agent has it from `record` and reports the first of all processes' errors.
-        raise SystemExit(1) from None
+        code = 1
+    # All is written. Taking the interpreter down as usual now and then aborts the process, when a
+    # thread of torch's store is still there at that moment.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def node(job: dict) -> None:
