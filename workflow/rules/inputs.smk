@@ -302,7 +302,7 @@ def scanned_with(wildcards):
     """Return what a scan takes if it is asked for: regions, and the motifs that tell strands."""
     files = {}
     if config["mining"]["scan"]["regions"] is not None:
-        files["regions"] = config["mining"]["scan"]["regions"]
+        files["regions"] = outside(config["mining"]["scan"]["regions"])
     if mines("motifs"):
         files["motifs"] = f"results/motifs/{wildcards.dataset}/motifs.meme"
     return files

@@ -39,7 +39,7 @@ rule attribute:
         gpu_share=100,
         mem_mb=memory(attributing_needs),
         gpu_mem_mb=device_memory(attributing_on_device),
-        runtime=60,
+        runtime=growing(60),
     params:
         args={
             "most": MINING["attribution"]["sequences"],
@@ -65,7 +65,7 @@ rule find_motifs:
     threads: 1
     resources:
         mem_mb=growing(3000),
-        runtime=120,
+        runtime=growing(120),
     params:
         args={key: MINING["motifs"][key] for key in ("finder", "most")},
     script:
@@ -86,7 +86,7 @@ rule get_motif_database:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=60,
+        runtime=growing(60),
     params:
         source=lambda wildcards: MINING["motifs"]["database"],
         checksum=MINING["motifs"]["checksum"],
@@ -108,7 +108,7 @@ rule match_motifs:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=20,
+        runtime=growing(20),
     script:
         "../scripts/match_motifs.py"
 
@@ -137,7 +137,7 @@ rule write_motif_page:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=20,
+        runtime=growing(20),
     script:
         "../scripts/write_motif_page.py"
 
@@ -166,7 +166,7 @@ rule summarise_motifs:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=20,
+        runtime=growing(20),
     params:
         rows=lambda wildcards: summary_rows(),
     script:
@@ -197,7 +197,7 @@ rule scan_genome:
         gpu_share=100,
         mem_mb=memory(scanning_needs),
         gpu_mem_mb=device_memory(scanning_on_device),
-        runtime=720,
+        runtime=growing(720),
     params:
         args={
             key: MINING["scan"][key]
@@ -213,7 +213,7 @@ rule score_variants:
     input:
         unpack(models_of_good_sets),
         lib=library("score_variants.py"),
-        vcf=MINING["variants"]["vcf"] or [],
+        vcf=outside(MINING["variants"]["vcf"]) if MINING["variants"]["vcf"] else [],
         index="results/genome/index.json",
         contigs="results/genome/contigs",
     output:
@@ -231,7 +231,7 @@ rule score_variants:
         gpu_share=100,
         mem_mb=memory(annotating_needs),
         gpu_mem_mb=device_memory(annotating_on_device),
-        runtime=480,
+        runtime=growing(480),
     params:
         args={
             key: MINING["variants"][key]
