@@ -25,8 +25,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scripts"))
 
-from dflm.files import read_json  # noqa: E402 (after the thread limits)
-from dflm.sequences.splits import split_dataset  # noqa: E402
+from dflm.files import read_json
+from dflm.sequences.splits import split_dataset
 
 ARGS = {
     "gkm": {"word": 10, "informative": 6, "costs": [0.3, 1.0], "tolerance": 0.05, "passes": 100},

@@ -18,12 +18,12 @@ from types import SimpleNamespace
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / "workflow" / "scripts"), str(HERE)]
 
-import torch  # noqa: E402
-from bench_training import Ours, shown  # noqa: E402
-from dflm.training.distributed import World  # noqa: E402
-from dflm.training.launch import run_together  # noqa: E402
-from dflm.training.step import LanguageModelStep  # noqa: E402
-from workload import ALPHA, BETA, wait, workload  # noqa: E402
+import torch
+from bench_training import Ours, shown
+from dflm.training.distributed import World
+from dflm.training.launch import run_together
+from dflm.training.step import LanguageModelStep
+from workload import ALPHA, BETA, wait, workload
 
 LENGTH = 70
 

@@ -27,10 +27,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(HERE)]
 
-import torch  # noqa: E402
-from bench_training import LENGTH, Ours, matrix_rate, shown  # noqa: E402
-from dflm.model.wavefront import Wavefront  # noqa: E402
-from workload import Pace, flop_per_token, workload  # noqa: E402
+import torch
+from bench_training import LENGTH, Ours, matrix_rate, shown
+from dflm.model.wavefront import Wavefront
+from workload import Pace, flop_per_token, workload
 
 BATCHES = (640, 1280, 2560)
 CHUNKS = (10, 14, 35)

@@ -19,17 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from dflm.mining.attribution import attribute  # noqa: E402
-from dflm.mining.gradients import integrated_gradients, observed  # noqa: E402
-from dflm.mining.mutagenesis import hypothetical_of, mutation_effects  # noqa: E402
-from dflm.mining.scoring import Scorer, choose_device  # noqa: E402
-from dflm.mining.sequences_in import each_fasta_record  # noqa: E402
-from dflm.mining.tiles import Tiler  # noqa: E402
-from dflm.model.classifier import PoolingClassifier  # noqa: E402
-from dflm.model.files import NO_DROPOUT  # noqa: E402
-from dflm.model.language_model import Architecture  # noqa: E402
+import numpy as np
+import torch
+from dflm.mining.attribution import attribute
+from dflm.mining.gradients import integrated_gradients, observed
+from dflm.mining.mutagenesis import hypothetical_of, mutation_effects
+from dflm.mining.scoring import Scorer, choose_device
+from dflm.mining.sequences_in import each_fasta_record
+from dflm.mining.tiles import Tiler
+from dflm.model.classifier import PoolingClassifier
+from dflm.model.files import NO_DROPOUT
+from dflm.model.language_model import Architecture
 
 HG38 = 2.94e9  # bases that are no N
 SIZES = {

@@ -30,11 +30,11 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-import numpy as np  # noqa: E402 (after the thread limits)
-from dflm.sequences.genome import shard_genome  # noqa: E402
-from dflm.sequences.kmers import decode, encode, kmer_ids, reverse_complement  # noqa: E402
-from dflm.sequences.shuffle import dinucleotide_shuffle  # noqa: E402
-from dflm.sequences.words import scan, word_table  # noqa: E402
+import numpy as np
+from dflm.sequences.genome import shard_genome
+from dflm.sequences.kmers import decode, encode, kmer_ids, reverse_complement
+from dflm.sequences.shuffle import dinucleotide_shuffle
+from dflm.sequences.words import scan, word_table
 
 CHOICE = {"include": ["*"], "exclude": [], "validation": ["v"], "soft_masked": "keep"}
 K = 3

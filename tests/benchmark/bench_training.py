@@ -28,16 +28,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / "workflow" / "scripts"), str(HERE)]
 
-import torch  # noqa: E402
-from dflm.model.language_model import Architecture, Dropouts, LanguageModel  # noqa: E402
-from dflm.sequences.kmers import encode  # noqa: E402
-from dflm.training.arguments import LanguageModelArgs, OptimizerArgs  # noqa: E402
-from dflm.training.batches import BPTTStream  # noqa: E402
-from dflm.training.device import autocast, lower_precision, pick_device  # noqa: E402
-from dflm.training.optim import adamw  # noqa: E402
-from dflm.training.step import LanguageModelStep  # noqa: E402
-from peer_plain import Plain  # noqa: E402
-from workload import (  # noqa: E402
+import torch
+from dflm.model.language_model import Architecture, Dropouts, LanguageModel
+from dflm.sequences.kmers import encode
+from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
+from dflm.training.batches import BPTTStream
+from dflm.training.device import autocast, lower_precision, pick_device
+from dflm.training.optim import adamw
+from dflm.training.step import LanguageModelStep
+from peer_plain import Plain
+from workload import (
     ALPHA,
     BETA,
     CLIP,
