@@ -282,8 +282,32 @@ def real_windows(work: dict, count: int) -> torch.Tensor:
     return torch.stack([torch.cat([tokens, targets[:, -1:]], 1) for tokens, targets in cut])
 
 
+def ends_of_curves(bits: dict[str, torch.Tensor], last: int = 20) -> list[str]:
+    """Lines of text on curves of shape (draws, steps): their ends, and their gaps to the last side.
+
+    A draw has its own weights and masks and the same weights on every side, so that the gaps
+    are taken draw by draw.
+    """
+    *ours, (peer, theirs) = bits.items()
+    error = max(len(theirs), 2) ** 0.5
+    lines = []
+    for side, curve in bits.items():
+        ends = curve[:, -last:].mean(1)
+        spread = f" +- {ends.std() / error:.4f} (standard error)" if len(ends) > 1 else ""
+        lines.append(f"{side}: {ends.mean():.4f}{spread} in the last {last} of {curve.shape[1]}")
+    for side, curve in ours:
+        gaps = (curve - theirs)[:, -last:].mean(1)
+        spread = f" +- {gaps.std() / error:.4f}" if len(gaps) > 1 else ""
+        first = (curve - theirs)[:, :10].abs().max()
+        lines.append(
+            f"{side} less {peer}: {gaps.mean():+.4f}{spread} at the end, "
+            f"at most {first:.1e} in a step of the first 10"
+        )
+    return lines
+
+
 def same_curve(peer: Peer, args, bf16: bool) -> list[str]:
-    """Train our model and fastai's from the same weights on the same tokens; lines of text."""
+    """Train our model and fastai's from the same weights on the same tokens; lines of Markdown."""
     torch.set_num_threads(1)
     shape = {"batch": 16, "length": 40, "device": "cpu", "bf16": False}
     steps, lines = args.curve, []
@@ -308,26 +332,16 @@ def same_curve(peer: Peer, args, bf16: bool) -> list[str]:
             work["dropouts"] = DROPOUTS if drops else none
             torch.save(real_windows(work, steps), tokens)
             curves: dict[str, list[list[float]]] = {}
-            for seed in range(1, args.draws + 1 if drops else 2):
+            for seed in range(1, args.draws + 1):
                 for half in [False, True] if bf16 else [False]:
                     side = f"ours in {'bf16' if half else 'fp32'}"
                     curves.setdefault(side, []).append(ours(work, seed, half))
                 curves.setdefault("fastai in fp32", []).append(theirs(work, seed))
+                now = ", ".join(f"{side} {sum(c[-1][-20:]) / 20:.4f}" for side, c in curves.items())
+                print(f"dropouts {drops}, draw {seed}: last 20 steps, nats: {now}", file=sys.stderr)
             bits = {side: torch.tensor(curve) / math.log(2) for side, curve in curves.items()}
-            what = f"all dropouts on, {args.draws} draws" if drops else "dropouts 0, same weights"
-            last = min(20, steps)
-            ends = [
-                f"{side} {curve[:, -last:].mean():.4f}"
-                + (f" +- {curve[:, -last:].mean(1).std():.4f}" if len(curve) > 1 else "")
-                for side, curve in bits.items()
-            ]
-            lines.append(f"{what}: mean of the last {last} of {steps} steps, {', '.join(ends)}.")
-            if not drops:
-                gaps = [
-                    f"{side} {(curve - bits['fastai in fp32']).abs().max():.1e}"
-                    for side, curve in list(bits.items())[:-1]
-                ]
-                lines.append(f"Largest difference of a step to fastai: {', '.join(gaps)}.")
+            lines += [f"* {'All' if drops else 'No'} dropouts, {args.draws} draws:"]
+            lines += [f"    * {line}" for line in ends_of_curves(bits)]
     return lines
 
 
@@ -346,7 +360,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--environment", type=Path, default=HERE.parents[1] / ".venv-bench")
     parser.add_argument("--curve", type=int, default=300, help="steps of the loss curves; 0: none")
     parser.add_argument("--curve-size", default="small", choices=("small", "full"))
-    parser.add_argument("--draws", type=int, default=3, help="of dropout masks, for the curves")
+    parser.add_argument("--draws", type=int, default=3, help="of weights and masks, for the curves")
     parser.add_argument("--no-growth", action="store_true", help="leave the second table out")
     parser.add_argument("--quick", action="store_true", help="a look: one short round")
     args = parser.parse_args()
@@ -387,7 +401,7 @@ def main() -> None:
         print(
             f"\nThe same loss curve as fastai's Learner ({args.curve_size} size, 16 x 40), bits\n"
         )
-        print("\n".join(f"* {line}" for line in same_curve(peer, args, bf16)))
+        print("\n".join(same_curve(peer, args, bf16)))
     if peer:
         peer.close()
     print(f"\n{time.perf_counter() - started:.0f} s in all")
