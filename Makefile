@@ -83,12 +83,15 @@ test: lint
 test-workflow: $(STAMP)
 	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile tests/workflow
 
-# One start of the cluster for all tests; it goes down again whatever they come to.
+# One start of the cluster, which is then made one of two nodes; it goes down again whatever the
+# tests come to.
 test-slurm: $(STAMP)
 	@if [ ! -x "$(TOOLS)/slurm/up" ]; then \
 		echo "there is no $(TOOLS)/slurm/up, which starts the cluster; name the folder: make test-slurm TOOLS=FOLDER" >&2; exit 1; fi
-	@trap '"$(TOOLS)/slurm/down"' EXIT; "$(TOOLS)/slurm/up"; \
-		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m slurm tests/integration/test_slurm.py
+	@trap 'tests/integration/two_nodes.sh down; "$(TOOLS)/slurm/down"' EXIT; "$(TOOLS)/slurm/up"; \
+		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m slurm tests/integration/test_slurm.py; \
+		tests/integration/two_nodes.sh up; \
+		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m slurm tests/integration/test_slurm_nodes.py
 
 # The solver that the conda front end of the tools drives, and what packs the local channels.
 $(FRONT_STAMP): constraints.txt | $(STAMP)

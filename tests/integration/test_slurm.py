@@ -6,7 +6,6 @@ to the same files.
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -302,25 +301,3 @@ def test_pretraining_longer_than_its_limit_goes_on_in_another_job(finished, tmp_
     assert second["State"].startswith("CANCELLED"), output
     told_so = "asked to end: the checkpoint results/pretrain/checkpoints/last.pt stands" in output
     assert told_so or not warned
-
-
-# ---- several nodes -----------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(idle_nodes() < 2, reason="needs a SLURM cluster with two idle nodes")
-def test_two_nodes_pretrain_together(tmp_path):
-    run = Run(tmp_path).configure()
-    run("--", "results/genome/index.json")
-    resources = {
-        **{"nodes": 2, "processes": 2, "gpu": 0, "mem_mb": 2000, "runtime": 10},
-        # By these the plugin leaves the start of the tasks to the job.
-        **{"mpi": "srun", "tasks": 2},
-    }
-    run(
-        *("--executor", "slurm", "--jobs", "1", "--slurm-status-command", "squeue"),
-        *("--slurm-init-seconds-before-status-checks", "3", "--set-resources"),
-        *(f"pretrain_lm:{name}={value}" for name, value in resources.items()),
-        *("--", "results/pretrain/model.safetensors"),
-    )
-    assert "2 nodes, meeting at " in run.log("pretrain_lm")
-    assert json.loads(run.path("pretrain", "metrics.json").read_text())["processes"] == 2
