@@ -146,7 +146,8 @@ def dependencies(environments):
     lines = [
         line for path in environments for line in yaml.safe_load(path.read_text())["dependencies"]
     ]
-    return sorted({line.split()[0] for line in lines})
+    # What an environment takes by pip is no part of a channel.
+    return sorted({line.split()[0] for line in lines if isinstance(line, str)})
 
 
 def main(folder, site_packages, mkchannel, *environments):
@@ -155,17 +156,10 @@ def main(folder, site_packages, mkchannel, *environments):
     spec.loader.exec_module(tools)
     installed, folder = Installed(site_packages), Path(folder)
     names = set(dependencies(map(Path, environments))) - {"python", *PROGRAMS}
-    records = dict(
-        [
-            package(
-                folder / "conda-forge",
-                "python",
-                ".".join(map(str, sys.version_info[:3])),
-                tools.python_files(),
-                [],
-            )
-        ]
-    )
+    version = ".".join(map(str, sys.version_info[:3]))
+    # An interpreter brings a pip of its own, where conda's is a package beside it.
+    bare = {path: file for path, file in tools.python_files().items() if "/pip" not in path}
+    records = dict([package(folder / "conda-forge", "python", version, bare, [])])
     for name in installed.all_needs(DISTRIBUTIONS.get(name, name) for name in names):
         version = installed.distributions[name].version.partition("+")[0]
         needs = ["python", *map(conda_name, installed.needs(name))]

@@ -59,6 +59,15 @@ def test_the_demo_runs_in_its_environments(finished, prefix):
         assert f"Activating conda environment: {place}" in finished.output
 
 
+def test_models_are_mined_in_an_environment_of_their_own(finished, prefix):
+    before = made(prefix)
+    finished.configure(datasets={"select": [STRONG]}).mine()
+    finished("--set-threads", "attribute=1", "scan_genome=1", "score_variants=1")
+    assert len(made(prefix) - before) == 1
+    assert "planted_STRONG" in finished.path("summary", "motifs.tsv").read_text()
+    assert finished.path("variants", "annotated.vcf.gz").exists()
+
+
 def test_every_environment_can_be_made_before_any_job(finished, prefix):
     config = finished.folder / "config" / "config.yaml"
     config.write_text(config.read_text() + "baselines: [floor, gkm, lsgkm, cnn]\n")

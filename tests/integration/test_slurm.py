@@ -26,6 +26,7 @@ NAMES = (STRONG, MEDIUM)
 PRETRAINED = "results/pretrain/model.safetensors"
 CHECKPOINT = ("pretrain", "checkpoints", "last.pt")
 TRAININGS = ("pretrain_lm", "discriminate_genome", "finetune_lm", "train_classifier", "predict")
+MININGS = ("attribute", "scan_genome", "score_variants")
 LONG = 4  # epochs of pretraining: some seconds in which to do something to it
 PATIENCE = 1800  # seconds that anything may take on a machine that has other things to do
 
@@ -72,7 +73,7 @@ class Cluster(Run):
             *("--default-resources", f"slurm_account={ACCOUNT}", f"slurm_partition={PARTITION}"),
             *("mem_mb=300", "runtime=5", "--latency-wait", "10"),
             *("--slurm-init-seconds-before-status-checks", "2"),
-            *("--set-threads", *(f"{rule}=1" for rule in TRAININGS)),
+            *("--set-threads", *(f"{rule}=1" for rule in TRAININGS + MININGS)),
         )
 
     @contextlib.contextmanager
@@ -197,6 +198,18 @@ def test_one_set_trained_again_has_the_same_bytes(finished, copied):
     ).stat().st_mtime
     before, after = (run.path("classify", MEDIUM, "model.json") for run in (finished, copied))
     assert after.stat().st_mtime_ns == before.stat().st_mtime_ns
+
+
+def test_the_models_are_mined_on_the_cluster(copied):
+    copied.configure(datasets={"select": [STRONG]}, pretrain={"epochs": LONG}).mine()
+    output = copied()
+    (run_id,) = re.findall(r"SLURM run ID: (\S+)", output)
+    with_gpu = [job for job in history(run_id) if "gres/gpu=1" in job["AllocTRES"]]
+    assert len(with_gpu) == len(MININGS), with_gpu
+    for log in (f"attribute/{STRONG}", f"scan_genome/{STRONG}", "score_variants"):
+        assert re.search(r"CUDA_VISIBLE_DEVICES is [01]\b", copied.log(log)), log
+    assert "planted_STRONG" in copied.path("summary", "motifs.tsv").read_text()
+    assert "Nothing to be done" in copied()
 
 
 # ---- what happens to jobs ----------------------------------------------------------------------

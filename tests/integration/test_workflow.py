@@ -73,6 +73,14 @@ CONFIG = {
     "evaluate": {"bootstrap": 200},
 }
 
+MINING = {
+    "run": ["motifs", "scan", "variants"],
+    "attribution": {"part": "train", "sequences": 120},
+    "motifs": {"finder": "seeds", "most": 2, "database": "resources/demo/motifs.meme"},
+    "scan": {"stride": 50},
+    "variants": {"vcf": "some.vcf", "null_size": 20},
+}
+
 
 class Run(Snakemake):
     """Snakemake in a folder with a configuration, on two cores, a thread for each training."""
@@ -89,6 +97,20 @@ class Run(Snakemake):
             config[name] |= values
         (self.folder / "config").mkdir(exist_ok=True)
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+        return self
+
+    def mine(self):
+        """Let a finished run find motifs, scan, and score two variants, one of them wrong."""
+        codes = open_genome(self.path("genome", "index.json"))
+        ref = decode(codes.codes("chr1", 5000, 5001))
+        other = "ACGT"[("ACGT".index(ref) + 1) % 4]
+        lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>"]
+        lines.append("\t".join(("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")))
+        for name, allele, change in (("right", ref, other), ("wrong", other, ref)):
+            lines.append("\t".join(("chr1", "5001", name, allele, change, ".", ".", ".")))
+        (self.folder / "some.vcf").write_text("\n".join(lines) + "\n")
+        config = self.folder / "config" / "config.yaml"
+        config.write_text(config.read_text() + yaml.safe_dump({"mining": MINING}))
         return self
 
     def path(self, *parts):
@@ -517,31 +539,12 @@ def test_genome_and_sets_come_from_a_server_and_only_with_the_right_checksum(
 # ---- mining ------------------------------------------------------------------------------------
 
 
-MINING = {
-    "run": ["motifs", "scan", "variants"],
-    "attribution": {"part": "train", "sequences": 120},
-    "motifs": {"finder": "seeds", "most": 2, "database": "resources/demo/motifs.meme"},
-    "scan": {"stride": 50},
-    "variants": {"vcf": "some.vcf", "null_size": 20},
-}
-
-
 @pytest.fixture(scope="module")
 def mined(finished, tmp_path_factory):
     """The finished run, of which one set is mined: motifs, a scan, and two variants."""
     folder = tmp_path_factory.mktemp("mined")
     shutil.copytree(finished.folder, folder, dirs_exist_ok=True)
-    codes = open_genome(folder / "results" / "genome" / "index.json")
-    ref = decode(codes.codes("chr1", 5000, 5001))
-    other = "ACGT"[("ACGT".index(ref) + 1) % 4]
-    lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>"]
-    lines.append("\t".join(("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")))
-    for name, allele, change in (("right", ref, other), ("wrong", other, ref)):
-        lines.append("\t".join(("chr1", "5001", name, allele, change, ".", ".", ".")))
-    (folder / "some.vcf").write_text("\n".join(lines) + "\n")
-    run = Run(folder).configure(datasets={"select": [STRONG]})
-    config = folder / "config" / "config.yaml"
-    config.write_text(config.read_text() + yaml.safe_dump({"mining": MINING}))
+    run = Run(folder).configure(datasets={"select": [STRONG]}).mine()
     run("--set-threads", "attribute=1", "scan_genome=1", "score_variants=1")
     return run
 
