@@ -53,6 +53,7 @@ from workload import (
 
 BATCH = {("cpu", "small"): (32, 128), ("cpu", "full"): (32,), ("cuda", "small"): (640, 1280)}
 LENGTH = 70
+STILL = 40  # steps at weights that stay as they are
 
 
 class Ours:
@@ -306,42 +307,76 @@ def ends_of_curves(bits: dict[str, torch.Tensor], last: int = 20) -> list[str]:
     return lines
 
 
+class Curves:
+    """Losses of our model and of fastai's on the same windows from the same weights.
+
+    Parameters
+    ----------
+    peer : Peer
+    work : dict
+        The workload; its learning rate and dropouts are those of the training.
+    folder : Path
+        For the files by which the peer gets weights and windows.
+    windows : Tensor
+        Of tokens, one for each step.
+    """
+
+    def __init__(self, peer: Peer, work: dict, folder: Path, windows: torch.Tensor) -> None:
+        self.peer, self.work, self.windows = peer, work, windows
+        self.files = {name: str(folder / f"{name}.pt") for name in ("weights", "windows")}
+        torch.save(windows, self.files["windows"])
+
+    def ours(self, seed: int, half: bool, weights: dict | None = None) -> list[float]:
+        """Train our model, new or from `weights`, which fastai's next call starts from too."""
+        engine = self.engine = Ours({**self.work, "bf16": half}, seed)
+        engine.windows, engine.at = self.windows, -1
+        if weights is not None:
+            engine.model.load_state_dict(weights)
+        torch.save(engine.model.state_dict(), self.files["weights"])
+        torch.manual_seed(100 + seed)
+        return [float(engine.train()) for _ in self.windows]
+
+    def theirs(self, seed: int) -> list[float]:
+        given = {"seed": seed, "threads": 1, "steps": len(self.windows), **self.files}
+        return self.peer.ask(ask="curve", work=self.work, **given)
+
+    def sides(self, seed: int, halves: list[bool], weights: dict | None = None) -> dict:
+        """Return the losses of each side in bits."""
+        losses = {f"ours in {'bf16' if h else 'fp32'}": self.ours(seed, h, weights) for h in halves}
+        losses["fastai in fp32"] = self.theirs(seed)
+        return {side: torch.tensor(loss) / math.log(2) for side, loss in losses.items()}
+
+
+def stacked(draws: list[dict]) -> dict[str, torch.Tensor]:
+    return {side: torch.stack([draw[side] for draw in draws]) for side in draws[0]}
+
+
 def same_curve(peer: Peer, args, bf16: bool) -> list[str]:
     """Train our model and fastai's from the same weights on the same tokens; lines of Markdown."""
     torch.set_num_threads(1)
     shape = {"batch": 16, "length": 40, "device": "cpu", "bf16": False}
-    steps, lines = args.curve, []
+    work = {**workload(args.curve_size, **shape), "learning_rate": 3e-3, "decay": 0.0}
+    # fastai's weight dropout breaks at 0 when the mode changes; this one drops nothing.
+    none = {**dict.fromkeys(DROPOUTS, 0.0), "weight": 1e-12}
+    halves, cut, lines = [False, True] if bf16 else [False], real_windows(work, args.curve), []
     with tempfile.TemporaryDirectory() as name:
-        weights, tokens = Path(name) / "weights.pt", Path(name) / "windows.pt"
-
-        def ours(work: dict, seed: int, half: bool) -> list[float]:
-            engine = Ours({**work, "bf16": half}, seed)
-            engine.windows, engine.at = torch.load(tokens), -1
-            torch.save(engine.model.state_dict(), weights)
-            torch.manual_seed(100 + seed)
-            return [float(engine.train()) for _ in range(steps)]
-
-        def theirs(work: dict, seed: int) -> list[float]:
-            given = {"weights": str(weights), "windows": str(tokens), "seed": seed, "threads": 1}
-            return peer.ask(ask="curve", work=work, steps=steps, **given)
-
-        for drops in (False, True):
-            work = {**workload(args.curve_size, **shape), "learning_rate": 3e-3, "decay": 0.0}
-            # fastai's weight dropout breaks at 0 when the mode changes; this one drops nothing.
-            none = {**dict.fromkeys(DROPOUTS, 0.0), "weight": 1e-12}
-            work["dropouts"] = DROPOUTS if drops else none
-            torch.save(real_windows(work, steps), tokens)
-            curves: dict[str, list[list[float]]] = {}
+        for dropouts in (none, DROPOUTS):
+            curves, draws = Curves(peer, {**work, "dropouts": dropouts}, Path(name), cut), []
             for seed in range(1, args.draws + 1):
-                for half in [False, True] if bf16 else [False]:
-                    side = f"ours in {'bf16' if half else 'fp32'}"
-                    curves.setdefault(side, []).append(ours(work, seed, half))
-                curves.setdefault("fastai in fp32", []).append(theirs(work, seed))
-                now = ", ".join(f"{side} {sum(c[-1][-20:]) / 20:.4f}" for side, c in curves.items())
-                print(f"dropouts {drops}, draw {seed}: last 20 steps, nats: {now}", file=sys.stderr)
-            bits = {side: torch.tensor(curve) / math.log(2) for side, curve in curves.items()}
-            lines += [f"* {'All' if drops else 'No'} dropouts, {args.draws} draws:"]
-            lines += [f"    * {line}" for line in ends_of_curves(bits)]
+                draws.append(curves.sides(seed, halves))
+                now = (f"{side} {curve[-20:].mean():.4f}" for side, curve in draws[-1].items())
+                print(f"draw {seed}, last 20 steps: {', '.join(now)}", file=sys.stderr)
+            lines += [f"* {'All' if dropouts is DROPOUTS else 'No'} dropouts, {args.draws} draws:"]
+            lines += [f"    * {line}" for line in ends_of_curves(stacked(draws))]
+        # Halfway down the curve the masks matter most; there the weights stand still.
+        curves = Curves(peer, {**work, "dropouts": none}, Path(name), cut[: 2 * len(cut) // 3])
+        curves.ours(1, half=False)
+        weights = curves.engine.model.state_dict()
+        still = {**work, "dropouts": DROPOUTS, "learning_rate": 0.0}
+        curves = Curves(peer, still, Path(name), cut[:STILL])
+        draws = [curves.sides(seed, halves, weights) for seed in range(1, args.draws + 1)]
+        lines += [f"* All dropouts at weights that stay as they are, {args.draws} draws of masks:"]
+        lines += [f"    * {line}" for line in ends_of_curves(stacked(draws), last=STILL)]
     return lines
 
 
