@@ -133,6 +133,7 @@ def make_genome(folder: Path, train: int, validation: int) -> dict:
 
 def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dict:
     """Write an untrained language model, or a classifier; return `weights` and `card`."""
+    from dflm.calibration import calibrate_strands
     from dflm.model.classifier import PoolingClassifier
     from dflm.model.files import save_model
     from dflm.model.language_model import LanguageModel
@@ -145,8 +146,14 @@ def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dic
         made = PoolingClassifier(args.architecture, args.dropouts, head["hidden"], head["dropout"])
     files = {"weights": folder / "model.safetensors", "card": folder / "model.json"}
     folder.mkdir(parents=True, exist_ok=True)
-    half = {"both_strands": {"temperature": 1.0}}
-    save_model(made, *files.values(), training={}, metrics={}, calibration=half)
+    some = [0.1, 0.2, 0.6, 0.9]
+    save_model(
+        made,
+        *files.values(),
+        training={"dataset": "d", "width": 101},
+        metrics={},
+        calibration=calibrate_strands([0, 0, 1, 1], some, some, fdr=0.1),
+    )
     return files
 
 
@@ -274,6 +281,77 @@ def predicting(folder: Path, model: dict, batch: int, sequences: int, width: int
         predictions=folder / "predictions.tsv",
         seconds=folder / "seconds.json",
         **settings()["predict"] | {"batch_size": batch},
+        gpu=1,
+        threads=1,
+    )
+
+
+def attributing(folder: Path, model: dict, sequences: int, width: int = 101) -> dict:
+    """Measure the attributions of a table's bound half, and the picture of the strongest."""
+    chosen = settings()["mining"]["attribution"]
+    return measured(
+        "dflm.mining.set_attributions",
+        "attribute_set",
+        make_model(folder / "classifier", model, classifier_settings())["weights"],
+        write_split(folder / "train.tsv.gz", 2 * sequences, width),
+        folder / "attributions.npz",
+        folder / "top_sites.svg",
+        most=sequences,
+        method=chosen["method"],
+        seed=1,
+        gpu=1,
+        threads=1,
+    )
+
+
+def scanning(folder: Path, model: dict, bases: int) -> dict:
+    """Measure a scan of two contigs, the first of that many bases."""
+    chosen = settings()["mining"]["scan"]
+    return measured(
+        "dflm.mining.scanning",
+        "scan_set",
+        make_model(folder / "classifier", model, classifier_settings())["weights"],
+        make_genome(folder / "genome", bases, 1000)["index"],
+        folder / "scores.bw",
+        folder / "calls.bed",
+        folder / "parts",
+        **{name: chosen[name] for name in ("stride", "max_n", "threshold", "value", "precision")},
+        gpu=1,
+        threads=1,
+    )
+
+
+def annotating(folder: Path, model: dict, models: int, variants: int) -> dict:
+    """Measure the annotation of single-base variants with several classifiers."""
+    from dflm.mining.genomes import open_genome
+    from dflm.sequences.kmers import decode
+
+    weights = [
+        make_model(folder / f"classifier_{i}", model, classifier_settings())["weights"]
+        for i in range(models)
+    ]
+    genome = make_genome(folder / "genome", 2000 * variants, 1000)
+    codes = open_genome(genome["index"])
+    vcf = folder / "variants.vcf"
+    with vcf.open("w") as stream:
+        stream.write("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+        for i in range(variants):
+            place = 2000 * i + 1000
+            ref = decode(codes.codes("t", place, place + 1))
+            alt = "ACGT"["CGTA".index(ref)]
+            stream.write(f"t\t{place + 1}\tv{i}\t{ref}\t{alt}\t.\t.\t.\n")
+    chosen = settings()["mining"]["variants"]
+    return measured(
+        "dflm.mining.annotation",
+        "annotate_with_sets",
+        weights,
+        vcf,
+        genome["index"],
+        folder / "effects.tsv",
+        folder / "annotated.vcf.gz",
+        **{name: chosen[name] for name in ("step", "max_n", "on_mismatch", "p_values")},
+        null_size=5,
+        seed=1,
         gpu=1,
         threads=1,
     )

@@ -107,6 +107,34 @@ def test_predicting(tmp_path, sizes, batch, sequences):
     holds(found, resources.predicting(model, batch, sequences, 101, gpus=0))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "sequences"),
+    [(stages.SMALL, 100), pytest.param(FULL, 100, marks=pytest.mark.slow)],
+)
+def test_attributing(tmp_path, sizes, sequences):
+    model = stages.language_model(**sizes)
+    found = stages.attributing(tmp_path, model, sequences)
+    holds(found, resources.attributing(model, sequences, 101, gpus=0))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "bases"), [(TINY, 200_000), pytest.param(FULL, 10_000, marks=pytest.mark.slow)]
+)
+def test_scanning(tmp_path, sizes, bases):
+    model = stages.language_model(**sizes)
+    found = stages.scanning(tmp_path, model, bases)
+    holds(found, resources.scanning(model, 1, 101, gpus=0))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "models"), [(TINY, 1), pytest.param(FULL, 2, marks=pytest.mark.slow)]
+)
+def test_annotating(tmp_path, sizes, models):
+    model = stages.language_model(**sizes)
+    found = stages.annotating(tmp_path, model, models, variants=3)
+    holds(found, resources.scanning(model, models, 101, gpus=0))
+
+
 @pytest.mark.parametrize("sequences", [2000, 10_000])
 def test_splitting(tmp_path, sequences):
     found = stages.splitting(tmp_path, sequences)

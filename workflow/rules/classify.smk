@@ -91,7 +91,7 @@ rule run_ensemble:
     threads: 1
     resources:
         mem_mb=memory(evaluating_needs),
-        runtime=10,
+        runtime=growing(10),
     params:
         fdr=config["classifier"]["fdr"],
         both_strands=config["predict"]["both_strands"],

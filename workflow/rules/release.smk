@@ -23,7 +23,7 @@ rule pack_model:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=10,
+        runtime=growing(10),
     script:
         "../scripts/pack_model.py"
 
@@ -42,7 +42,7 @@ rule pack_release:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=60,
+        runtime=growing(60),
     params:
         config=config,
     script:

@@ -18,7 +18,7 @@ from dflm.mining.tables import write_lines
 log = logging.getLogger(__name__)
 
 SUMS, CARD, WEIGHTS = "SHA256SUMS", "model.json", "model.safetensors"
-THRESHOLD_COLUMNS = ("predictions", "threshold", "name", "limit", "recall", "fdr", "mcc")
+THRESHOLD_COLUMNS = ("predictions", "criterion", "threshold", "limit", "recall", "fdr", "mcc")
 MARK = ".snakemake_timestamp"
 """What Snakemake lays into a folder that it made; no part of the model."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -77,7 +77,7 @@ def _threshold_lines(card: Mapping):
         for name, point in sorted(found.get("thresholds", {}).items()):
             values = [point.get(key) for key in ("limit", "recall", "fdr", "mcc")]
             shown = ["." if v is None else f"{v:.6g}" for v in (point.get("threshold"), *values)]
-            yield "\t".join((kind, shown[0], name, *shown[1:]))
+            yield "\t".join((kind, name, *shown))
 
 
 def _readme(name: str, card: Mapping, metrics: Mapping, motifs: bool) -> str:
