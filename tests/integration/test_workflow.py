@@ -609,6 +609,7 @@ def test_motifs_stand_in_the_report_with_captions(mined, tmp_path):
 
 def test_another_database_compares_anew_and_finds_nothing_anew(mined):
     jobs, _ = mined.plan("--config", "mining={motifs: {database: null}}")
-    # The methods section takes the whole configuration.
-    assert jobs == {"write_motif_page": 1, "summarise_motifs": 1, "write_methods": 1, "all": 1}
+    # The methods section and the record take the whole configuration.
+    summaries = {"summarise_motifs": 1, "write_methods": 1, "write_provenance": 1}
+    assert jobs == {"write_motif_page": 1, **summaries, "all": 1}
     assert "Nothing to be done" in mined()
