@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 
 import yaml
+from run_real import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 sys.path.insert(0, str(REPOSITORY / "tests" / "workflow"))
 
