@@ -48,7 +48,7 @@ def provenance_sources():
         files.append(placed(GENOME))
     if is_archive(config["datasets"]["source"]):
         files.append(placed(ARCHIVE))
-    files += [config["datasets"]["sheet"]] if config["datasets"]["sheet"] else []
+    files.append(config["datasets"]["sheet"] or placed("results/chipseq/datasets.tsv"))
     for row in startable(all_rows()):
         name = row["dataset"]
         if name in PEAK_SETS:
