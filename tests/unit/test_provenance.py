@@ -16,7 +16,9 @@ from dflm.software import commit_of, made_by
 CONFIG = {"seed": 7, "genome": {"source": "g.fa", "include": ["chr1"]}}
 MODEL = "results/classify/A_(1)"
 RULES = {
-    "train_classifier": [r"results/classify/(?P<dataset>[^/]+)/model\.(safetensors|json)"],
+    "train_classifier": [
+        rf"results/classify/(?P<dataset>[^/]+)/model\.{end}$" for end in ("safetensors", "json")
+    ],
     "evaluate": [r"results/classify/(?P<dataset>[^/]+)/metrics\.json"],
     "shard_genome": [r"results/genome/index\.json", r"results/genome/contigs"],
     "get_genome": [],

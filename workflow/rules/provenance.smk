@@ -72,7 +72,7 @@ def provenance_told():
     return dict(
         sources=provenance_sources(),
         rules={
-            each.name: [path.regex() for path in each.output]
+            each.name: [re.compile(path.regex()).pattern for path in each.output]
             for each in workflow.rules
             if each.output and each.output[0].startswith(placed("results/"))
         },

@@ -67,7 +67,7 @@ def write_provenance(
     folders = sorted({_folder_of(Path(result)) for result in results})
     files = {name for folder in folders for name in _results_in(Path(), folder)} - {str(path)}
     known = _known_sums(files)
-    patterns = [(rule, re.compile("|".join(each))) for rule, each in rules.items() if each]
+    patterns = [(rule, re.compile(one)) for rule, outputs in rules.items() for one in outputs]
     recorded = {
         name: {
             "sha256": known.get(name) or sha256_of(name),
