@@ -209,23 +209,16 @@ def test_the_commit_is_that_of_the_workflow_and_of_no_repository_around_it(tmp_p
         )
         return done.stdout.strip()
 
-    def commit():
-        commit_of.cache_clear()
-        return commit_of(library)
-
-    try:
-        assert commit() == (None, None)
-        git("init", "-q")
-        (tmp_path / "README").write_text("another project")
-        git("add", "README")
-        git("commit", "-q", "-m", "not of the library")
-        assert commit() == (None, None)
-        git("add", "workflow")
-        git("commit", "-q", "-m", "of the library")
-        assert commit() == (git("rev-parse", "HEAD"), False)
-        (tmp_path / "README").write_text("edited, and no part of the workflow")
-        assert commit()[1] is False
-        (library / "__init__.py").write_text('"""Edited."""\n')
-        assert commit() == (git("rev-parse", "HEAD"), True)
-    finally:
-        commit_of.cache_clear()
+    assert commit_of(library) == (None, None)
+    git("init", "-q")
+    (tmp_path / "README").write_text("another project")
+    git("add", "README")
+    git("commit", "-q", "-m", "not of the library")
+    assert commit_of(library) == (None, None)
+    git("add", "workflow")
+    git("commit", "-q", "-m", "of the library")
+    assert commit_of(library) == (git("rev-parse", "HEAD"), False)
+    (tmp_path / "README").write_text("edited, and no part of the workflow")
+    assert commit_of(library)[1] is False
+    (library / "__init__.py").write_text('"""Edited."""\n')
+    assert commit_of(library) == (git("rev-parse", "HEAD"), True)

@@ -132,7 +132,12 @@ rule write_provenance:
         unpack(provenance_inputs),
         lib=library("write_provenance.py"),
     output:
-        record="results/summary/provenance.json",
+        record=report(
+            "results/summary/provenance.json",
+            category="Summary",
+            caption="../report/provenance.rst",
+            labels={"view": "provenance and checksums"},
+        ),
     log:
         "logs/write_provenance.log",
     conda:

@@ -38,10 +38,10 @@ def made_by() -> dict:
     Returns
     -------
     dict
-        ``dflm_version``, ``dflm_commit`` and ``dflm_modified`` (see `commit_of`),
+        ``dflm_version``, ``dflm_commit`` and ``dflm_modified`` (see `commit_of_workflow`),
         ``python_version``, and ``packages``, the versions of those of `PACKAGES` that are there.
     """
-    commit, modified = commit_of(HERE)
+    commit, modified = commit_of_workflow()
     return {
         "dflm_version": __version__,
         "dflm_commit": commit,
@@ -52,6 +52,11 @@ def made_by() -> dict:
 
 
 @lru_cache(maxsize=1)
+def commit_of_workflow() -> tuple[str | None, bool | None]:
+    """Return `commit_of` this library, as it was when this process first asked."""
+    return commit_of(HERE)
+
+
 def commit_of(library: Path) -> tuple[str | None, bool | None]:
     """Return the git commit that the library is of, and whether the workflow differs from it.
 
