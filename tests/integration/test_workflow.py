@@ -265,7 +265,7 @@ def test_the_run_is_recorded_and_verified(finished):
     assert genome["sha256"] == index["source"]["sha256"]
     assert record["command"].startswith("snakemake --snakefile ")
     assert record["models"]["device"] == ["cpu"]
-    assert record["models"]["threads"] == [1]
+    assert record["models"]["threads"] == [1, 2]  # the second pretraining has two
 
 
 def test_every_picture_is_whole(finished):
