@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 CORES ?= all
+# The folder of the run that `make verify` checks.
+RUN ?= demo
 # The newest Python of at least 3.11 that is here, unless PYTHON names one.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
@@ -26,10 +28,11 @@ DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfil
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-workflow test-slurm test-conda lint dry-run format bench clean
+.PHONY: help setup demo verify test test-workflow test-slurm test-conda lint dry-run format bench clean
 
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
+	@echo "make verify   compare the demo's files, or those of RUN=FOLDER, with the checksums recorded"
 	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
 	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
 	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"
@@ -39,7 +42,7 @@ help:
 	@echo "make format   bring the sources into the form that lint asks for"
 	@echo "make bench    run the benchmarks of tests/benchmark, an hour; QUICK=1 for a look, some minutes"
 	@echo "make clean    remove the demo, caches, $(VENV), $(PEERS) and $(FRONT)"
-	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all"
+	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all  RUN=demo"
 
 setup: $(STAMP)
 
@@ -75,6 +78,10 @@ demo: $(STAMP)
 	@$(DEMO) --report report.zip --quiet all
 	@"$(BIN)/python" workflow/scripts/show_table.py demo/results/summary/auc.tsv
 	@echo "table and plot: demo/results/summary/   sets: demo/results/classify/   motifs: demo/results/summary/motifs.html   report: demo/report.zip"
+	@echo "provenance: demo/results/summary/provenance.json   \`make verify\` checks every file against it"
+
+verify: $(STAMP)
+	@PYTHONPATH=workflow/scripts "$(BIN)/python" -m dflm.cli verify "$(RUN)"
 
 test: lint
 	@# A thread for each of two workers: more threads than cores make torch wait for itself. In the

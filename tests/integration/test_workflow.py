@@ -18,8 +18,10 @@ import zipfile
 import psutil
 import pytest
 import yaml
+from dflm.checksums import files_in
 from dflm.mining.genomes import open_genome
 from dflm.model.files import NO_DROPOUT, load_language_model
+from dflm.provenance import RECORD, verify
 from dflm.sequences.kmers import decode
 from runs import Snakemake
 
@@ -267,6 +269,25 @@ def test_the_methods_section_tells_of_this_run(finished):
         "in which the last 1 and 3 of 3 layer groups learnt for 1 and 6 epochs",
     ):
         assert words in text, words
+
+
+def test_the_run_is_recorded_and_verified(finished):
+    record = json.loads(finished.path("summary", "provenance.json").read_text())
+    assert verify(finished.folder) == (len(record["files"]) + len(record["inputs"]), [])
+    left = {f"results/{name}" for name in files_in(finished.path())} - {RECORD}
+    assert left == {*record["files"], *record["inputs"]} - {
+        name for name in record["inputs"] if name.startswith("resources/")
+    }
+    assert all(one["rule"] for one in record["files"].values())
+    told = {name: one["rule"] for name, one in record["files"].items()}
+    assert told["results/summary/auc.tsv"] == "summarise"
+    assert told[f"results/classify/{STRONG}/model.safetensors"] == "train_classifier"
+    index = json.loads(finished.path("genome", "index.json").read_text())
+    genome = record["inputs"]["resources/genome/genome.fa.gz"]
+    assert genome["sha256"] == index["source"]["sha256"]
+    assert record["command"].startswith("snakemake --snakefile ")
+    assert record["models"]["device"] == ["cpu"]
+    assert record["models"]["threads"] == [1, 2]  # the second pretraining has two
 
 
 def test_every_picture_is_whole(finished):
@@ -583,6 +604,9 @@ def test_a_scan_scores_the_genome_and_tells_strands_by_the_motifs(mined):
     rows = [dict(zip(columns, call.split("\t"), strict=True)) for call in calls]
     assert all(row["strand"] in "+-" for row in rows)
     assert not mined.path("scan", STRONG, "parts").exists()
+    number, wrong = verify(mined.folder)
+    assert wrong == []
+    assert number > 50
 
 
 def test_variants_are_annotated_or_told_why_not(mined):
@@ -612,6 +636,7 @@ def test_motifs_stand_in_the_report_with_captions(mined, tmp_path):
 
 def test_another_database_compares_anew_and_finds_nothing_anew(mined):
     jobs, _ = mined.plan("--config", "mining={motifs: {database: null}}")
-    # The methods section takes the whole configuration.
-    assert jobs == {"write_motif_page": 1, "summarise_motifs": 1, "write_methods": 1, "all": 1}
+    # The methods section and the record take the whole configuration.
+    summaries = {"summarise_motifs": 1, "write_methods": 1, "write_provenance": 1}
+    assert jobs == {"write_motif_page": 1, **summaries, "all": 1}
     assert "Nothing to be done" in mined()

@@ -1,5 +1,6 @@
 """A job's log ends with the reason of its failure."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ def test_an_input_error_is_one_line_without_traceback(tmp_path):
     log = tmp_path / "new" / "job.log"
     done = run("logging.info('begin')\nraise InputError('is\\nwrong', 'a.txt', 'mend it')", log)
     assert done.returncode == 1
-    lines = log.read_text().splitlines()
+    code, *lines = log.read_text().splitlines()
+    assert re.search(r"INFO DFLM \S+, commit (unknown|[0-9a-f]{40}(, modified)?)$", code)
     assert lines[0].endswith("INFO begin")
     assert lines[1:] == ["ERROR a.txt: is wrong; mend it"]
     assert done.stderr.splitlines() == lines[1:]

@@ -86,7 +86,7 @@ def finished(snakemake):
     files += [f"results/summary/auc.{end}" for end in ("tsv", "html", "svg")]
     files += [f"results/summary/comparison.{end}" for end in ("tsv", "html", "svg")]
     files += ["results/summary/methods.tsv", "results/summary/ranks.svg"]
-    files += ["results/summary/methods.md"]
+    files += ["results/summary/methods.md", "results/summary/provenance.json"]
     files += [f"results/classify/{name}/report.html" for name in NAMES]
     for file in files:
         path = snakemake.folder / file

@@ -88,6 +88,7 @@ def test_the_demo_plans_and_the_workflow_is_clean_to_lint(snakemake):
         "summarise",
         "compare_methods",
         "write_methods",
+        "write_provenance",
         "all",
     }
     assert "in a good condition" in snakemake("--lint", "--configfile", demo)
@@ -163,6 +164,13 @@ FEEDS["train_classifier"] |= {"attribute", "scan_genome", "score_variants", "pac
 FEEDS["find_motifs"] |= {"pack_model"}
 FEEDS["write_motif_page"] |= {"pack_model"}
 FEEDS["evaluate"] |= {"pack_model"}
+for rule in (
+    *("shard_genome", "pretrain_lm", "discriminate_genome", "split_chipseq", "finetune_lm"),
+    *("evaluate", "plot_learning_curve", "write_set_page", "summarise", "write_methods"),
+    *("compare_methods", "write_motif_page", "summarise_motifs", "scan_genome"),
+    *("score_variants", "pack_model"),
+):
+    FEEDS.setdefault(rule, set()).add("write_provenance")
 
 
 def with_all_after(rules):
@@ -183,6 +191,7 @@ def test_an_edit_of_the_library_reruns_the_rules_that_import_it(finished):
         "mining.seeds",
         "mining.motif_page",
         "mining.effects",
+        "provenance",
     ):
         path = library / f"{module.replace('.', '/')}.py"
         before, times = path.read_text(), path.stat()
@@ -230,6 +239,7 @@ def test_a_skipped_set_is_planned_no_further(finished):
     finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
     jobs, _ = finished.plan()
     summaries = {"summarise", "compare_methods", "write_methods", "summarise_motifs"}
+    summaries.add("write_provenance")
     assert set(jobs) == summaries | {"score_variants", "all"}
     # Asked for by name it fails at once, without any training, and says why.
     target = f"results/classify/{NAMES[1]}/metrics.json"
@@ -289,6 +299,9 @@ def test_failed_sets_keep_their_row_with_the_reason(snakemake):
     assert "min_peaks" in rows[NAMES[1]]["reason"]
     assert (summary / "auc.html").exists()
     assert (summary / "auc.svg").exists()
+    record = json.loads((summary / "provenance.json").read_text())
+    assert "results/summary/auc.tsv" in record["files"]
+    assert record["files"][f"results/chipseq/{NAMES[1]}/stats.json"]["rule"] == "split_chipseq"
     with open(summary / "methods.tsv") as stream:
         methods = {
             (row["method"], row["dataset"]): row for row in csv.DictReader(stream, delimiter="\t")

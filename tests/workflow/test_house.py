@@ -25,6 +25,9 @@ TOP = (
     "calibration",
     "predictions",
     "resources",
+    "software",
+    "checksums",
+    "provenance",
     "tables",
     "pages",
 )

@@ -90,14 +90,14 @@ def test_a_method_that_the_configuration_does_not_name_is_told(snakemake):
 def test_a_change_of_one_variant_reruns_that_one_alone(finished):
     sets = len(NAMES)
     rows = {"train_classifier": sets, "predict": sets, "evaluate": sets}
-    rows |= {"compare_methods": 1, "write_methods": 1, "all": 1}
+    rows |= {"compare_methods": 1, "write_methods": 1, "write_provenance": 1, "all": 1}
     wider = "variants={wide: {classifier: {head: {hidden: 99}}}}"
     jobs, output = finished.plan("--config", wider)
     assert jobs == rows
     assert f"results/classify/{NAMES[0]}/model.safetensors" not in output.split("Job stats")[0]
     # One more brings its own jobs and no others; a baseline's settings concern it alone.
     jobs, _ = finished.plan("--config", "gkm={costs: [1]}")
-    told = {"compare_methods": 1, "write_methods": 1, "all": 1}
+    told = {"compare_methods": 1, "write_methods": 1, "write_provenance": 1, "all": 1}
     assert jobs == {"run_gkm": sets, "evaluate": sets, **told}
     jobs, _ = finished.plan("--config", "comparison={tie: 0.01}")
     assert jobs == told

@@ -41,11 +41,16 @@ def method_of(wildcards):
         if method.at == at:
             return method
     names = [method.at.split("/")[1] for method in METHODS if method.at]
-    name = at.split("/")[1]
+    name = name_at(at)
     raise WorkflowError(
         f"{name} is no method of this run{closest(name, names)} (methods come from baselines, "
         f"ablations, variants and seeds; there are: {', '.join(names) or 'none but full'})"
     )
+
+
+def name_at(at):
+    """Return the name of the method whose folder this is; a further seed has one of its own."""
+    return at.split("/")[1] if at else FULL
 
 
 def settings(wildcards):

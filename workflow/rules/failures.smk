@@ -117,6 +117,17 @@ def summarise_what_exists():
             f"{lost} results of {len(METHODS)} methods are missing; results/summary/methods.tsv tells "
             "why, and results/summary/comparison.tsv compares those that are there."
         )
+    record = "results/summary/provenance.json"
+    if record in jobs:
+        there = [path for path in jobs[record].input.results if os.path.exists(path)]
+        log = dict(log="logs/write_provenance.log")
+        make_without_rule(
+            jobs,
+            done,
+            record,
+            "write_provenance.py",
+            provenance_told() | dict(results=there) | log,
+        )
 
 
 def make_without_rule(jobs, done, table, script, task):

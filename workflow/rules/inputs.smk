@@ -230,7 +230,7 @@ def labels_of(view):
     """Return the labels of a set's picture in the report."""
     return lambda wildcards: {
         "set": wildcards.dataset,
-        "method": wildcards.at.split("/")[1] if wildcards.at else FULL,
+        "method": name_at(wildcards.at),
         "plot": view,
     }
 
@@ -351,7 +351,7 @@ def motifs_to_pack(wildcards):
 
 def release_inputs(wildcards):
     """Return the folders of the good sets' models, and what tells of all sets."""
-    names = ["auc.tsv", "auc.html", "methods.md"]
+    names = ["auc.tsv", "auc.html", "methods.md", "provenance.json"]
     names += ["motifs.tsv", "motifs.html"] if mines("motifs") else []
     return dict(
         models=[f"results/models/{row['dataset']}" for row in good_rows(all_rows())],

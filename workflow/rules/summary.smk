@@ -1,10 +1,11 @@
-"""All sets in one table, and all methods in another."""
+"""All sets in one table, all methods in another, and the record of it all."""
 
 
 localrules:
     summarise,
     compare_methods,
     write_methods,
+    write_provenance,
 
 
 rule summarise:
@@ -124,3 +125,28 @@ rule compare_methods:
         seed=config["seed"],
     script:
         "../scripts/compare_methods.py"
+
+
+rule write_provenance:
+    input:
+        unpack(provenance_inputs),
+        lib=library("write_provenance.py"),
+    output:
+        record=report(
+            "results/summary/provenance.json",
+            category="Summary",
+            caption="../report/provenance.rst",
+            labels={"view": "provenance and checksums"},
+        ),
+    log:
+        "logs/write_provenance.log",
+    conda:
+        "../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(60),
+    params:
+        told=lambda wildcards: provenance_told(),
+    script:
+        "../scripts/write_provenance.py"

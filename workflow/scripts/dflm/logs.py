@@ -1,4 +1,4 @@
-"""Logging of the workflow's scripts: a file per job, an error as its last line."""
+"""Logging of the workflow's scripts: a file per job, the code first, an error as its last line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from dflm import __version__
 from dflm.errors import InputError
+from dflm.software import commit_of_workflow
 
 ERROR_PREFIX = "ERROR "
 
@@ -44,6 +46,11 @@ def setup_logging(log_path: str | os.PathLike | None = None, append: bool = Fals
         force=True,
     )
     logging.captureWarnings(True)
+    if log_path is not None:
+        # Asked for now, since another commit may be checked out before the job ends.
+        commit, modified = commit_of_workflow()
+        state = ", modified" if modified else ""
+        logging.info("DFLM %s, commit %s%s", __version__, commit or "unknown", state)
 
     def report(kind, error, trace):
         # On a cluster stderr is all that a user sees at first, so it gets the reason too.

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from dflm import __version__
-from dflm.cli import attribute, info, models, motifs, predict, scan, variants
+from dflm.cli import attribute, info, models, motifs, predict, scan, variants, verify
 from dflm.errors import InputError
 
 OK, WRONG_INPUT, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -22,6 +22,7 @@ COMMANDS = {
     "variants": variants,
     "info": info,
     "models": models,
+    "verify": verify,
 }
 
 

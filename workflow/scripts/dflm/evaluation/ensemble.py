@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dflm import __version__
 from dflm.calibration import calibrate_strands
 from dflm.errors import InputError
 from dflm.files import read_json, write_json
 from dflm.predictions import read_strands, write_predictions
+from dflm.software import made_by
 
 ENSEMBLE = "dflm-ensemble"
 FORMAT_VERSION = 1
@@ -72,7 +72,7 @@ def average(
                 {"sha256": one["sha256"], "seed": one["training"]["seed"]} for one in members
             ],
             "calibration": calibration,
-            "dflm_version": __version__,
+            **made_by(),
         },
     )
 

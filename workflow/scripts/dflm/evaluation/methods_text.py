@@ -3,12 +3,12 @@
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dflm.evaluation.methods_models import classifier, language_model, others, prediction
 from dflm.evaluation.words import count, listed, number, part, spelled
 from dflm.files import atomic_path, read_json
+from dflm.software import installed
 
 PACKAGES = ("numpy", "numba", "matplotlib")
 REFERENCES = {
@@ -75,22 +75,15 @@ def write_methods(
         "cards": [read_json(one) for one in cards],
         "stats": [read_json(one) for one in stats],
         **{name: None if one is None else read_json(one) for name, one in places.items()},
-        "versions": {"Python": platform.python_version(), "Snakemake": snakemake, **installed()},
+        "versions": {
+            "Python": platform.python_version(),
+            "Snakemake": snakemake,
+            **installed(PACKAGES),
+        },
     }
     text = methods_text(config, facts)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def installed() -> dict[str, str]:
-    """Return the versions of the packages that results rest on, as far as they are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def methods_text(config: Mapping, facts: Mapping) -> str:

@@ -11,16 +11,15 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dflm.checksums import SUMS, compare, read_sums, sums_in
 from dflm.errors import InputError
 from dflm.files import atomic_path, read_json, sha256_of, write_json
 from dflm.mining.tables import write_lines
 
 log = logging.getLogger(__name__)
 
-SUMS, CARD, WEIGHTS = "SHA256SUMS", "model.json", "model.safetensors"
+CARD, WEIGHTS = "model.json", "model.safetensors"
 THRESHOLD_COLUMNS = ("predictions", "criterion", "threshold", "limit", "recall", "fdr", "mcc")
-MARK = ".snakemake_timestamp"
-"""What Snakemake lays into a folder that it made; no part of the model."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Date of every member of an archive, the earliest that zip knows: the same content gives the same
 bytes."""
@@ -69,7 +68,7 @@ def pack_model(
         shutil.copyfile(path, folder / "motifs" / path.name)
     readme = _readme(folder.name, told, reached, bool(motifs))
     (folder / "README.md").write_text(readme, encoding="utf-8")
-    write_lines(folder / SUMS, [f"{digest}  {name}" for name, digest in _sums(folder)])
+    write_lines(folder / SUMS, [f"{digest}  {name}" for name, digest in sums_in(folder).items()])
 
 
 def _threshold_lines(card: Mapping):
@@ -107,16 +106,6 @@ def _readme(name: str, card: Mapping, metrics: Mapping, motifs: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sums(folder: Path) -> list[tuple[str, str]]:
-    """Return path within the folder and SHA-256 of each file, in order, but for the sums' own."""
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return [
-        (name, sha256_of(folder / name))
-        for name in files
-        if (folder / name).is_file() and name not in (SUMS, MARK)
-    ]
-
-
 def pack_release(
     archive: str | os.PathLike,
     models: Sequence[str | os.PathLike],
@@ -151,8 +140,7 @@ def pack_release(
     }
     members |= {f"summary/{Path(path).name}": Path(path) for path in summary}
     for folder in map(Path, models):
-        check_sums(folder)
-        for name in [*(name for name, _ in _sums(folder)), SUMS]:
+        for name in [*check_sums(folder), SUMS]:
             members[f"models/{folder.name}/{name}"] = folder / name
     digests = {
         name: hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else sha256_of(found)
@@ -173,20 +161,16 @@ def pack_release(
     log.info("%d models and %d files in %s", len(models), len(members), archive)
 
 
-def check_sums(folder: str | os.PathLike) -> None:
-    """Check a folder against its SHA256SUMS.
+def check_sums(folder: str | os.PathLike) -> dict[str, str]:
+    """Return what a folder's SHA256SUMS says, after checking the folder against it.
 
     Raises
     ------
     InputError
         Naming the first file that is missing, another or not told of.
     """
-    folder = Path(folder)
-    path = folder / SUMS
-    if not path.is_file():
-        raise InputError(f"holds no {SUMS}", folder, "pack it again")
-    told = dict(line.split("  ", 1)[::-1] for line in path.read_text(encoding="utf-8").splitlines())
-    found = dict(_sums(folder))
-    for name in sorted(told.keys() | found.keys()):
-        if told.get(name) != found.get(name):
-            raise InputError(f"is not what {SUMS} says", folder / name, "pack the model again")
+    told = read_sums(folder)
+    for _, name in compare(told, sums_in(folder)):
+        where = Path(folder, name)
+        raise InputError(f"is not what {SUMS} says", where, "pack the model again")
+    return told

@@ -11,12 +11,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from dflm import __version__
 from dflm.errors import InputError
 from dflm.files import atomic_path, sha256_of, write_json
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.language_model import Architecture, Dropouts, LanguageModel
 from dflm.sequences.kmers import PAD
+from dflm.software import made_by
 
 LANGUAGE_MODEL = "dflm-language-model"
 CLASSIFIER = "dflm-classifier"
@@ -68,8 +68,8 @@ def save_model(
         "training": training,
         "metrics": metrics,
         "sha256": sha256_of(weights),
-        "dflm_version": __version__,
         "torch_version": torch.__version__,
+        **made_by(),
     }
     if isinstance(model, PoolingClassifier):
         content["architecture"]["head_hidden"] = model.head_hidden

@@ -21,7 +21,7 @@ from dflm.sequences.splits import read_split
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import SequenceBatches
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.device import autocast, pick_device
+from dflm.training.device import autocast, pick_device, told_of
 from dflm.training.history import History
 from dflm.training.optim import adamw, clip_gradients, discriminative_rates
 from dflm.training.predict import strand_probabilities
@@ -350,7 +350,7 @@ def train_classifier(
         "best_epoch": run.best["epoch"],
         "stages_run": run.history.events[-1]["stage"],
         "epochs_run": len(run.history.events),
-        "device": device.type,
+        **told_of(device, run_args.precision),
     }
     with phases("writing"):
         training = {"stage": "classify", **provenance}

@@ -91,6 +91,32 @@ def lower_precision(device: torch.device, precision: str) -> bool:
     return torch.cpu._is_avx512_bf16_supported()
 
 
+def told_of(device: torch.device, precision: str) -> dict[str, object]:
+    """Return what a model's card tells of where it was trained, as far as its bytes rest on it.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : {"auto", "fp32", "bf16"}
+
+    Returns
+    -------
+    dict
+        ``device``, its type; ``processor``, the instructions that torch's kernels are chosen by, or
+        the name of the GPU; ``threads`` of the CPU; ``bf16``, whether products ran in it.
+    """
+    if device.type == "cuda":
+        processor = torch.cuda.get_device_name(device)
+    else:
+        processor = torch.backends.cpu.get_cpu_capability()
+    return {
+        "device": device.type,
+        "processor": processor,
+        "threads": torch.get_num_threads(),
+        "bf16": lower_precision(device, precision),
+    }
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """Return the context in which forward passes run; weights and losses stay float32.
 

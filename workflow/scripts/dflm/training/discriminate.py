@@ -30,7 +30,7 @@ from dflm.sequences.shuffle import dinucleotide_shuffle
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import kmer_tokens
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.device import autocast, inference_batch, pick_device
+from dflm.training.device import autocast, inference_batch, pick_device, told_of
 from dflm.training.history import History
 from dflm.training.optim import adamw, clip_gradients
 
@@ -320,7 +320,7 @@ def discriminate(
     result |= {
         "bits_per_base_before": before["bits_per_base"],
         "windows": run_args.windows * run_args.epochs,
-        "device": device.type,
+        **told_of(device, run_args.precision),
     }
     with phases("writing"):
         training = {"stage": "discriminate", **provenance}

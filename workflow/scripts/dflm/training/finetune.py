@@ -17,7 +17,7 @@ from dflm.sequences.splits import leave_out, read_split
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import SequenceBatches
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.device import autocast, pick_device
+from dflm.training.device import autocast, pick_device, told_of
 from dflm.training.history import History
 from dflm.training.optim import adamw
 from dflm.training.step import LanguageModelStep
@@ -306,7 +306,7 @@ def finetune(
         "left_out": left_out,
         "members": list(members),
         "optimizer": "adamw",
-        "device": device.type,
+        **told_of(device, run_args.precision),
     }
     with phases("writing"):
         training = {"stage": "finetune", **provenance}

@@ -14,7 +14,7 @@ from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import GenomeIndex
 from dflm.training.arguments import LanguageModelArgs
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.device import lower_precision, pick_device
+from dflm.training.device import pick_device, told_of
 from dflm.training.distributed import ALONE, World, seed_of
 from dflm.training.history import History
 from dflm.training.launch import local_processes, run_together
@@ -130,9 +130,8 @@ def pretrain(
         "epochs": run_args.epochs,
         "steps": run.at.steps,
         "train_tokens": len(run.train),
-        "device": device.type,
+        **told_of(device, run_args.precision),
         "processes": world.size,
-        "bf16": lower_precision(device, run_args.precision),
         "averaged": run.averaged is not None and run.averaged.triggered,
     }
     training = {"stage": "pretrain", **provenance}

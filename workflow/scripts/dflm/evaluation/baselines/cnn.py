@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from sklearn.metrics import roc_auc_score
 
-from dflm import __version__
 from dflm.errors import InputError
 from dflm.evaluation.baselines.convolution import ConvolutionalNetwork, Shape
 from dflm.evaluation.baselines.tables import read_labelled, write_predictions
@@ -20,10 +19,11 @@ from dflm.files import atomic_path, sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.files import FORMAT_VERSION, read_card
 from dflm.sequences.splits import read_split
+from dflm.software import made_by
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import SequenceBatches
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.device import autocast, pick_device
+from dflm.training.device import autocast, pick_device, told_of
 from dflm.training.history import History
 from dflm.training.optim import adamw, clip_gradients
 
@@ -267,11 +267,11 @@ def train_cnn(
                 "validation_loss": run.best["loss"],
                 "best_epoch": run.best["epoch"],
                 "epochs_run": run.epoch,
-                "device": device.type,
+                **told_of(device, run_args.precision),
             },
             "sha256": sha256_of(weights),
-            "dflm_version": __version__,
             "torch_version": torch.__version__,
+            **made_by(),
         },
     )
     saved.remove()

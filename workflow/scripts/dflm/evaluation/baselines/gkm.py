@@ -23,6 +23,7 @@ from dflm.evaluation.baselines.svm import LinearSVM, decide
 from dflm.evaluation.baselines.tables import read_labelled, write_predictions
 from dflm.files import atomic_path, sha256_of, write_json
 from dflm.sequences.splits import read_split
+from dflm.software import made_by
 
 log = logging.getLogger(__name__)
 WORD_MAX = 12
@@ -140,6 +141,8 @@ def train_gkm(
             "costs": tried,
             "cost": chosen["cost"],
             "validation_auroc": chosen["validation_auroc"],
+            "sha256": sha256_of(model),
+            **made_by(),
         },
     )
 

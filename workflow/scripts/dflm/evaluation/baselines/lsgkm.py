@@ -25,6 +25,7 @@ from dflm.evaluation.baselines.tables import read_labelled, write_predictions
 from dflm.files import atomic_path, sha256_of, write_json
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
+from dflm.software import made_by
 
 log = logging.getLogger(__name__)
 TRAIN, PREDICT = "gkmtrain", "gkmpredict"
@@ -108,6 +109,7 @@ def run_lsgkm(
             },
             "metrics": {"validation_auroc": auroc(held_labels, scores[0])},
             "sha256": sha256_of(model),
+            **made_by(),
         },
     )
 
