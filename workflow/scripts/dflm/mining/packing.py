@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dflm.errors import InputError
-from dflm.files import atomic_path, read_json, sha256_of, write_json
+from dflm.files import atomic_path, read_json, sha256_of, text_lines, write_json
 from dflm.mining.tables import write_lines
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,10 @@ def check_sums(folder: str | os.PathLike) -> None:
     path = folder / SUMS
     if not path.is_file():
         raise InputError(f"holds no {SUMS}", folder, "pack it again")
-    told = dict(line.split("  ", 1)[::-1] for line in path.read_text(encoding="utf-8").splitlines())
+    told = {}
+    for _, line in text_lines(path, "pack it again"):
+        digest, _, name = line.partition("  ")
+        told[name] = digest
     found = dict(_sums(folder))
     for name in sorted(told.keys() | found.keys()):
         if told.get(name) != found.get(name):
