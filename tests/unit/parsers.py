@@ -1,7 +1,7 @@
 """Every parser of the product with a whole file that it reads, and ways to spoil such a file.
 
-A parser is given a path and either returns a value or raises one of its `refuses`; nothing else
-may come out of it, whatever the file holds.
+A parser is given a path and either returns a value or raises InputError; nothing else may come
+out of it, whatever the file holds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import contextlib
 import functools
 import gzip
 import os
+import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ from dflm.sequences.chipseq import read_set
 from dflm.sequences.splits import read_split
 from dflm.tables import read_table
 from dflm.training.checkpoint import Checkpoint
+from hypothesis import strategies as st
 
 LIMIT = 2**20
 """Bytes that an archive may unpack to."""
@@ -48,7 +51,6 @@ class Parser:
     read: Callable[[Path], object]
     lines: bool = True
     """Whether the file is text, so that its lines and fields are to be spoilt too."""
-    refuses: tuple[type[Exception], ...] = (InputError,)
     cost: int = 1
     """How many times longer than a table its reading takes."""
 
@@ -142,8 +144,6 @@ def _sums(path: Path) -> None:
 
 @functools.cache
 def _made(maker: Callable[[Path], Path]) -> bytes:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         return maker(Path(folder, "made")).read_bytes()
 
@@ -162,8 +162,6 @@ def _index_of(folder: Path) -> Path:
 
 @functools.cache
 def bgzipped(content: bytes) -> bytes:
-    import tempfile
-
     import pysam
 
     with tempfile.TemporaryDirectory() as folder:
@@ -210,3 +208,87 @@ PARSERS = [
     Parser("tar archive", lambda: valid.tarred(_members(), "w"), _archive, lines=False),
     Parser("tar archive, gzip", lambda: valid.tarred(_members()), _archive, lines=False),
 ]
+
+
+NASTY = (
+    b"",
+    b"-1",
+    b"0",
+    b"9" * 30,
+    b"9" * 5000,
+    b"1.5",
+    b"1e999",
+    b"nan",
+    b"inf",
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b"[" * 3000,
+    b'"',
+    b"x" * 200_000,
+    b"\0",
+    b"\t",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\x1b[2J",
+    b"..",
+    b"../../x",
+)
+"""What stands in the place of a field, or between two bytes."""
+_FIELDS = re.compile(rb'([\t\n ,:"=]+)')
+
+
+def _flip(data: bytes, at: int, value: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ value]) + data[at + 1 :] if data else data
+
+
+def _cut(data: bytes, at: int, value: int) -> bytes:
+    return data[:at]
+
+
+def _leave_out(data: bytes, at: int, value: int) -> bytes:
+    return data[:at] + data[at + value % 64 + 1 :]
+
+
+def _insert(data: bytes, at: int, value: int) -> bytes:
+    return data[:at] + NASTY[value % len(NASTY)] + data[at:]
+
+
+def _double_line(data: bytes, at: int, value: int) -> bytes:
+    lines = data.split(b"\n")
+    lines.insert(value % (len(lines) + 1), lines[at % len(lines)])
+    return b"\n".join(lines)
+
+
+def _drop_line(data: bytes, at: int, value: int) -> bytes:
+    lines = data.split(b"\n")
+    del lines[at % len(lines)]
+    return b"\n".join(lines)
+
+
+def _replace_field(data: bytes, at: int, value: int) -> bytes:
+    parts = _FIELDS.split(data)
+    parts[at % len(parts) // 2 * 2] = NASTY[value % len(NASTY)]
+    return b"".join(parts)
+
+
+_BYTES = (_flip, _cut, _leave_out, _insert)
+_LINES = (_double_line, _drop_line, _replace_field, _replace_field)
+
+
+def spoilt(parser: Parser) -> st.SearchStrategy[bytes]:
+    """Return a strategy of files: any bytes, or the parser's own with some changes."""
+    changes = st.tuples(
+        st.sampled_from(_BYTES + _LINES * parser.lines),
+        st.integers(0, 2**32),
+        st.integers(1, 255),
+    )
+
+    def change(made: list) -> bytes:
+        data = parser.valid()
+        for how, at, value in made:
+            data = how(data, at % max(1, len(data)), value)
+        return data
+
+    return st.one_of(st.lists(changes, min_size=1, max_size=4).map(change), st.binary(max_size=200))
