@@ -36,8 +36,11 @@ from dflm.sequences.chipseq import read_set
 from dflm.sequences.splits import read_split
 from dflm.tables import read_table
 from dflm.training.checkpoint import Checkpoint
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+FEW, MANY = 12, 1500
+"""Examples of a parser in the default suite, and of one that is marked slow."""
 LIMIT = 2**20
 """Bytes that an archive may unpack to."""
 
@@ -84,8 +87,10 @@ def _weights(path: Path) -> None:
     load_classifier(folder / "model.safetensors", folder / "model.json")
 
 
-def _checkpoint(path: Path) -> object:
-    return Checkpoint(path, {"seed": 1}).load()
+def _checkpoint(path: Path) -> None:
+    """Refuse where a training would begin afresh."""
+    if Checkpoint(path, {"seed": 1}).load() is None:
+        raise InputError("is not resumed", path)
 
 
 def _genome(path: Path) -> None:
@@ -292,3 +297,20 @@ def spoilt(parser: Parser) -> st.SearchStrategy[bytes]:
         return data
 
     return st.one_of(st.lists(changes, min_size=1, max_size=4).map(change), st.binary(max_size=200))
+
+
+def try_often(parser: Parser, path: Path, examples: int) -> None:
+    """Try a parser on its own file, and on spoilt ones written to `path`."""
+    path.write_bytes(parser.valid())
+    parser.read(path)
+
+    @settings(
+        max_examples=max(FEW, examples // parser.cost), suppress_health_check=list(HealthCheck)
+    )
+    @given(spoilt(parser))
+    def each(content: bytes) -> None:
+        path.write_bytes(content)
+        with contextlib.suppress(InputError):
+            parser.read(path)
+
+    each()

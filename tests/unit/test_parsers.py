@@ -9,10 +9,8 @@ from dflm.errors import InputError
 from dflm.sequences.kmers import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parsers import PARSERS, spoilt
+from parsers import FEW, MANY, PARSERS, try_often
 
-FEW, MANY = 12, 1500
-"""Examples of a parser in the default suite, and of one that is marked slow."""
 _SETTINGS = settings(max_examples=FEW, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -22,20 +20,6 @@ def quiet():
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
-
-
-def try_often(parser, path, examples):
-    path.write_bytes(parser.valid())
-    parser.read(path)
-
-    @settings(_SETTINGS, max_examples=max(FEW, examples // parser.cost))
-    @given(spoilt(parser))
-    def each(content):
-        path.write_bytes(content)
-        with contextlib.suppress(InputError):
-            parser.read(path)
-
-    each()
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)

@@ -66,8 +66,6 @@ MATCHES = (
     b"motif\trank\ttarget\tp_value\tq_value\toverlap\tstrand\toffset\n"
     b"M1\t1\tT1\t0.01\t0.02\t6\t+\t0\n"
 )
-CONFIG = b"genome: {source: genome.fa}\ndatasets: {source: data, sheet: sheet.tsv}\nseed: 7\n"
-SHEET = b"dataset\ttf\ttrain\ttest\nA\tTFA\tdata/A_AC.seq.gz\tdata/A_B.seq.gz\n"
 
 
 @functools.cache

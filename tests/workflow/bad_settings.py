@@ -13,6 +13,8 @@ from pathlib import Path
 
 import yaml
 from bad_cases import Case, RefusedError
+from dflm.errors import InputError
+from parsers import Parser
 from runs import NAMES, ROOT, write_folder
 from snakemake.exceptions import WorkflowError
 
@@ -278,6 +280,52 @@ CARDS = {
     ): "kmers.k is 3, but the model of language_model.pretrained has 4; set kmers.k: 4",
 }
 
+
+CONFIG = b"""genome: {source: genome.fa, include: ["*"], validation: [chr8], checksum: null}
+datasets: {source: data, sheet: sheet.tsv, select: ["*"]}
+kmers: {k: 3, stride: 1}
+language_model: {embedding: 20, layers: 2, drop_mult: 0.5, dropout: {input: 0.1}}
+classifier:
+  stages:
+    - {unfreeze: 1, epochs: 1, learning_rate: 0.01}
+    - {unfreeze: all, epochs: 2, learning_rate: 1e-3}
+variants: {wide: {kmers: {k: 4}}}
+baselines: [floor, gkm]
+mining: {run: [motifs], scan: {threshold: 0.9}}
+seed: 7
+"""
+SHEET = b"dataset\ttf\ttrain\ttest\tpeaks\nA\tTFA\tgenome.fa\tgenome.fa\t\nB\t\t\t\tgenome.fa\n"
+
+
+def _from_file(path: Path) -> None:
+    """Read a file as Snakemake does, and the configuration in it."""
+    try:
+        content = yaml.safe_load(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("no keys")
+    except (ValueError, yaml.YAMLError, RecursionError) as error:  # by Snakemake, in words
+        raise InputError(f"no YAML ({error})", path) from None
+    with contextlib.chdir(path.parent):
+        try:
+            rule_functions()["read_configuration"](
+                content, SCHEMAS / "config.schema.yaml", SCHEMAS / "datasets.schema.yaml"
+            )
+        except WorkflowError as error:
+            raise InputError(str(error)) from None
+
+
+def _from_sheet(path: Path) -> None:
+    settings = path.with_name("in.yaml")
+    settings.write_text(
+        f"genome: {{source: genome.fa}}\ndatasets: {{source: data, sheet: {path.name}}}"
+    )
+    _from_file(settings)
+
+
+PARSERS = [
+    Parser("configuration", lambda: CONFIG, _from_file),
+    Parser("sheet", lambda: SHEET, _from_sheet),
+]
 CASES = [
     *(configuration(text, told) for text, told in CONFIGS),
     *(sheet(content, told) for content, told in SHEETS.items()),

@@ -8,8 +8,9 @@ from unittest import mock
 import pytest
 import yaml
 from bad_cases import REJECTED, attempt
-from bad_settings import CASES, SCHEMAS, read_settings, rule_functions
+from bad_settings import CASES, PARSERS, SCHEMAS, read_settings, rule_functions
 from dflm.evaluation.comparison import METRICS, TITLES
+from parsers import FEW, MANY, try_often
 from runs import NAMES, ROOT
 from snakemake.exceptions import WorkflowError
 
@@ -284,3 +285,23 @@ def test_the_readme_documents_every_key_with_its_default():
     sheet = yaml.safe_load((SCHEMAS / "datasets.schema.yaml").read_text())
     for column, node in sheet["properties"].items():
         assert f"| `{column}` | {node['description']} |" in readme
+
+
+def test_yaml_that_would_run_code_ends_the_run_in_words(snakemake):
+    text = "seed: !!python/object/apply:os.mkdir [made]\n"
+    (snakemake.folder / "config" / "config.yaml").write_text(text)
+    output = snakemake("--dry-run", fails=True)
+    assert "Config file is not valid JSON or YAML" in output
+    assert "Traceback" not in output
+    assert not (snakemake.folder / "made").exists()
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_settings_of_any_kind_are_read_or_refused_in_words(parser, folder):
+    try_often(parser, folder / "in", FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_settings_of_any_kind_are_read_or_refused_in_words_however_often(parser, folder):
+    try_often(parser, folder / "in", MANY)
