@@ -105,7 +105,11 @@ def answered(name: str, answer: bytes, told: str) -> Case:
 
 
 def _moved(to: bytes) -> bytes:
-    return b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + to + b"\r\n\r\n"
+    return (
+        b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: "
+        + to
+        + b"\r\n\r\n"
+    )
 
 
 def _whole(length: bytes, body: bytes = b"x" * 9) -> bytes:
