@@ -28,7 +28,7 @@ DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfil
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo verify test test-workflow test-slurm test-conda lint dry-run format bench clean
+.PHONY: help setup demo verify test test-workflow test-slurm test-conda bad-input lint dry-run format bench clean
 
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
@@ -37,6 +37,7 @@ help:
 	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
 	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"
 	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.16.*' with that Snakemake"
+	@echo "make bad-input       what comes of malformed inputs and of files spoilt at random, as a table"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make dry-run  what the demo and the published experiment would run"
 	@echo "make format   bring the sources into the form that lint asks for"
@@ -119,6 +120,10 @@ test-conda: $(FRONT_STAMP)
 		"$(TOOLS)/conda/mkchannel.py" workflow/envs/*.yaml >/dev/null
 	@DFLM_CONDA_CHANNELS="$(CHANNELS)" PATH="$(abspath $(FRONT))/bin:$(abspath $(TOOLS))/conda/bin:$$PATH" \
 		OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -m conda tests/integration/test_conda.py
+
+bad-input: $(STAMP)
+	@OMP_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/workflow:tests/unit \
+		"$(BIN)/python" tests/benchmark/bad_input.py
 
 lint: $(STAMP)
 	@"$(BIN)/ruff" check .

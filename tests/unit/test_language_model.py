@@ -158,9 +158,9 @@ def edit(card, change):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda w, c: c.unlink(), "no such model card"),
-        (lambda w, c: c.write_text("{"), "not a model card"),
-        (lambda w, c: c.write_text("[]"), "format"),
+        (lambda w, c: c.unlink(), "no model card: there is no such file"),
+        (lambda w, c: c.write_text("{"), "no model card: not a JSON file"),
+        (lambda w, c: c.write_text("[]"), "no model card: holds no JSON object"),
         (lambda w, c: w.unlink(), "no such weights"),
         (lambda w, c: w.write_bytes(w.read_bytes()[:-5]), "checksum"),
         (lambda w, c: w.write_bytes(b"\x00" + w.read_bytes()[1:]), "checksum"),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from runs import NAMES, Snakemake, copy_workflow, set_status
+from runs import NAMES, Snakemake, copy_workflow, set_status, write_folder
 
 BASELINES = ("floor", "gkm", "lsgkm", "cnn")
 METHODS = """
@@ -20,17 +20,7 @@ mining:
 @pytest.fixture
 def folder(tmp_path):
     """A working directory with three sets as files, a genome, and a configuration of them."""
-    (tmp_path / "data").mkdir()
-    for name in NAMES:
-        for part in ("AC", "B"):
-            (tmp_path / "data" / f"{name}_{part}.seq.gz").write_bytes(b"\x1f\x8b")
-    (tmp_path / "genome.fa").write_text(">chr1\nACGT\n")
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "config.yaml").write_text(
-        "genome: {source: genome.fa}\ndatasets: {source: data, sheet: sheet.tsv}\n"
-    )
-    rows = [f"{name}\tTF{number // 2}" for number, name in enumerate(NAMES)]
-    (tmp_path / "sheet.tsv").write_text("\n".join(["dataset\tfamily", *rows]) + "\n")
+    write_folder(tmp_path)
     return tmp_path
 
 

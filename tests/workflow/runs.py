@@ -62,3 +62,18 @@ def set_status(snakemake, status):
         path = snakemake.folder / "results" / "chipseq" / name / "stats.json"
         content = {"status": word, "reason": "too few peaks", "width": 101}
         path.write_text(json.dumps(content | sizes))
+
+
+def write_folder(folder):
+    """Write three sets as files, a genome, a sheet and a configuration of them into a folder."""
+    (folder / "data").mkdir()
+    for name in NAMES:
+        for part in ("AC", "B"):
+            (folder / "data" / f"{name}_{part}.seq.gz").write_bytes(b"\x1f\x8b")
+    (folder / "genome.fa").write_text(">chr1\nACGT\n")
+    (folder / "config").mkdir()
+    (folder / "config" / "config.yaml").write_text(
+        "genome: {source: genome.fa}\ndatasets: {source: data, sheet: sheet.tsv}\n"
+    )
+    rows = [f"{name}\tTF{number // 2}" for number, name in enumerate(NAMES)]
+    (folder / "sheet.tsv").write_text("\n".join(["dataset\tfamily", *rows]) + "\n")

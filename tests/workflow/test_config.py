@@ -3,41 +3,29 @@
 import json
 import re
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
+from bad_cases import REJECTED, attempt
+from bad_settings import CASES, PARSERS, SCHEMAS, read_settings, rule_functions
 from dflm.evaluation.comparison import METRICS, TITLES
+from parsers import FEW, MANY, try_often
 from runs import NAMES, ROOT
 from snakemake.exceptions import WorkflowError
 
-SCHEMAS = ROOT / "workflow" / "schemas"
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rules():
-    """The functions of methods.smk and config.smk, which are plain Python."""
-    namespace = {}
-    for name in ("methods.smk", "config.smk"):
-        path = ROOT / "workflow" / "rules" / name
-        exec(compile(path.read_text(), str(path), "exec"), namespace)
-    return namespace
+    """The functions of methods.smk and config.smk."""
+    return rule_functions()
 
 
 @pytest.fixture
-def read(rules, folder, monkeypatch):
+def read(folder, monkeypatch):
     """Read a configuration, given as YAML over that of the folder."""
     monkeypatch.chdir(folder)
-
-    def read(text=""):
-        config = yaml.safe_load(Path("config/config.yaml").read_text())
-        for key, value in (yaml.safe_load(text) or {}).items():
-            config[key] = config[key] | value if key in config else value
-        rows = rules["read_configuration"](
-            config, SCHEMAS / "config.schema.yaml", SCHEMAS / "datasets.schema.yaml"
-        )
-        return config, rows
-
-    return read
+    return read_settings
 
 
 def test_defaults_are_filled_in_all_the_way_down(read):
@@ -50,157 +38,9 @@ def test_defaults_are_filled_in_all_the_way_down(read):
     assert rows[0]["cell_line"] == "GM12878"
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("pretrain: {epoch: 1}", "pretrain.epoch is no key.*did you mean epochs.*batch_size"),
-        ("sed: 1", "sed is no key of the configuration, did you mean seed"),
-        ("classifier: {head: {width: 1}}", "classifier.head.width.*hidden, dropout"),
-        ("seed: one", 'seed is "one"; allowed: a whole number'),
-        ("pretrain: {epochs: 1.5}", "pretrain.epochs is 1.5; allowed: a whole number"),
-        ("classifier: {batch_size: 1}", "classifier.batch_size is 1; allowed.*at least 2"),
-        (
-            "classifier: {drop_mult: 2}",
-            "classifier.dropout.input is 0.6 and classifier.drop_mult 2.*below 1",
-        ),
-        ("seed: true", "seed is true; allowed: a whole number"),
-        ("finetune: null", "finetune is null; allowed: a section"),
-        ("pretrain: {learning_rate: 2x}", 'pretrain.learning_rate is "2x"; allowed: a number'),
-        ("pretrain: {optimizer: sgd}", "pretrain.optimizer.*adamw, nt-asgd"),
-        ("pretrain: {momentum: [0.8]}", "pretrain.momentum.*at least 2"),
-        ("kmers: {k: 9}", "kmers.k is 9; allowed:.*at most 8"),
-        ("kmers: {stride: 0}", "kmers.stride is 0; allowed:.*at least 1"),
-        ("genome: {checksum: 'sha1:00'}", "genome.checksum.*sha256"),
-        ("genome: {soft_masked: drop}", "genome.soft_masked.*keep, mask"),
-        ("genome: {validation: ['*']}", "genome.validation.*leave contigs to train on"),
-        ("genome: {include: [chr1], validation: [chr1]}", "genome.validation.*genome.include"),
-        ("genome: {source: missing.fa}", "genome.source: there is no file missing.fa"),
-        ("genome: {source: 'https://x.org/hg38.2bit'}", "genome.source.*endings allowed: .fa"),
-        ("genome: {source: 'ftp://x.org/hg38.fa'}", "genome.source.*ftp; allowed: http, https"),
-        ("datasets: {source: missing.zip}", "datasets.source: there is no file or folder"),
-        ("datasets: {source: genome.fa}", "datasets.source.*endings allowed: .zip"),
-        ("datasets: {source: null, sheet: null}", "datasets.sheet and datasets.source are both"),
-        ("datasets: {source: null}", "column train is empty, and datasets.source"),
-        ("datasets: {sheet: missing.tsv}", "datasets.sheet: there is no file missing.tsv"),
-        ("datasets: {select: MYC}", 'datasets.select is "MYC"; allowed: a list of text'),
-        ("datasets: {select: []}", "datasets.select.*at least 1"),
-        ("datasets: {select: ['ELK?_GM*', 'USF_*']}", "USF_.* matches no set.*USF1_H1-hESC"),
-        ("datasets: {select: ['ELK1_GM12878_ELK1_(1277)']}", r"matches no set.*\(1277-1\)"),
-        ("finetune: {group_by: famly}", "finetune.group_by is famly; allowed: tf or a column"),
-        ("classifier: {stages: []}", "classifier.stages.*at least 1"),
-        (
-            "classifier: {stages: [{unfreeze: 9, epochs: 1, learning_rate: 0.1}]}",
-            r"classifier.stages\[0\].unfreeze is 9; allowed: 1 to 8",
-        ),
-        (
-            "classifier: {stages: [{unfreeze: 0, epochs: 1, learning_rate: 0.1}]}",
-            r"classifier.stages\[0\].unfreeze is 0; allowed:.*all",
-        ),
-        (
-            "classifier: {stages: [{unfreeze: 1, learning_rate: 0.1}]}",
-            r"classifier.stages\[0\] lacks the key epochs",
-        ),
-        (
-            "pretrain: {optimizer: nt-asgd, validations_per_epoch: 5}",
-            "nt-asgd.*pretrain.nonmono .* 6 validations.*there are 5",
-        ),
-        ("peaks: {width: 10}", "peaks.width is 10; allowed: a whole number, at least 20"),
-        ("peaks: {negatives: random}", "peaks.negatives.*genomic, shuffle"),
-        ("peaks: {test: chr8}", 'peaks.test is "chr8"; allowed: a list or null of text'),
-        ("peaks: {test: []}", "peaks.test.*at least 1"),
-        ("simulate: {peaks: 100, test_positives: 50}", "simulate.peaks is 100; allowed: more"),
-        ("language_model: {pretrained: nowhere}", "language_model.pretrained: there is no file"),
-        ("chipseq: {max_peaks: 500}", "chipseq.max_peaks is 500 and chipseq.min_peaks 1000"),
-        ("baselines: [floor, svm]", r'baselines\[1\] is "svm"; allowed: one of floor, gkm, lsgkm'),
-        ("baselines: [cnn, cnn]", "baselines holds a value twice"),
-        ("ablations: [k2]", r'ablations\[0\] is "k2"; allowed: one of random, pretrained'),
-        ("ablations: [k3]", r"ablations: k3 \(kmers.k is 3\) comes to the same as the config"),
-        (
-            "classifier: {start: random}\nablations: [random]",
-            "ablations: random .classifier.start is random. comes to the same as the config",
-        ),
-        ("classifier: {start: scratch}", "classifier.start.*finetuned, pretrained, random"),
-        ("seeds: 0", "seeds is 0; allowed: a whole number, at least 1"),
-        ("variants: [wide]", r"variants is \[.wide.\]; allowed: a section"),
-        ("variants: {wide: 3}", "variants.wide is 3; allowed: a section"),
-        ("variants: {gkm: {kmers: {k: 4}}}", "variants.gkm: gkm is the name of a method that"),
-        ("variants: {a/b: {kmers: {k: 4}}}", "variants.a/b: the name is not allowed"),
-        ("variants: {x-seed2: {kmers: {k: 4}}}", "variants.x-seed2: the name is not allowed"),
-        ("variants: {x: {seed: 4}}", "variants.x.seed cannot differ between methods"),
-        ("variants: {x: {clasifier: {}}}", "x.clasifier cannot.*did you mean classifier"),
-        ("variants: {x: {kmers: 4}}", "variants.x.kmers is 4; allowed: a section"),
-        (
-            "variants: {x: {pretrain: {epoch: 4}}}",
-            "variants.x.pretrain.epoch is no key of the configuration, did you mean epochs",
-        ),
-        ("variants: {x: {kmers: {k: 9}}}", "variants.x.kmers.k is 9; allowed:.*at most 8"),
-        (
-            "variants: {x: {classifier: {drop_mult: 2}}}",
-            "variants.x: classifier.dropout.input is 0.6 and classifier.drop_mult 2.*below 1",
-        ),
-        (
-            "variants: {x: {classifier: {patience: 3}}}",
-            "variants.x .classifier.patience is 3. comes",
-        ),
-        ("variants: {x: {}}", "variants.x comes to the same as the configuration itself"),
-        (
-            "variants: {x: {classifier: {start: random}}}\nablations: [random]",
-            "variants.x .* comes to the same as random; take it out",
-        ),
-        (
-            "variants: {x: {finetune: {group_by: famly}}}",
-            "finetune.group_by is famly; allowed: tf or a column",
-        ),
-        ("comparison: {reference: cnn}", "comparison.reference is cnn, which is no method.*full"),
-        ("comparison: {metrics: [auc]}", r"comparison.metrics\[0\].*one of auroc"),
-        ("gkm: {informative: 8, word: 6}", "gkm.informative is 8 and gkm.word 6"),
-        ("cnn: {batch_size: 1}", "cnn.batch_size is 1; allowed.*at least 2"),
-        (
-            "mining: {run: [motif]}",
-            r'mining.run\[0\] is "motif"; allowed: one of attributions, mot',
-        ),
-        ("mining: {motifs: {find: true}}", "mining.motifs.find is no key"),
-        ("mining: {motifs: {database: no.meme}}", "mining.motifs.database: there is no file no.m"),
-        ("mining: {scan: {regions: no.bed}}", "mining.scan.regions: there is no file no.bed"),
-        ("mining: {scan: {threshold: best}}", "threshold.*max_mcc, fdr, half or a number"),
-        ("mining: {scan: {threshold: 2}}", "mining.scan.threshold is 2; allowed"),
-        ("mining: {run: [variants]}", "asks for variants, and mining.variants.vcf is null"),
-        ("mining: {variants: {vcf: 'http://x.org/a.vcf'}}", "vcf: http.* is an address; allowed"),
-    ],
-)
-def test_a_mistake_is_named_with_what_is_allowed(read, text, told):
-    with pytest.raises(WorkflowError) as error:
-        read(text)
-    message = str(error.value)
-    assert re.search(told, message), message
-    assert len(message) < 1000
-
-
-SHEETS = {
-    "dataset\ttrian\nA\t\n": "column 'trian' is unknown, did you mean train",
-    "name\nA\n": "unknown.*\n.*lacks the column dataset",
-    "dataset\n": "holds no set",
-    f"dataset\n{NAMES[1]}\n{NAMES[1]}\n": r"MED-2.1_H1-hESC stands there twice",
-    "dataset\nA B\n": "the name 'A B' is not allowed; allowed: letters",
-    "dataset\nA/B\n": "the name 'A/B' is not allowed",
-    "dataset\n{A}\n": "the name '{A}' is not allowed",
-    "dataset\nA\n": "there is no A_AC.seq.gz in data",
-    "dataset\ttrain\ttest\nA\tno.gz\thttp://x.org/b.gz\n": "A, column train: there is no file",
-    f"dataset\ttrain_sha256\n{NAMES[1]}\tabc\n": "column train_sha256 is abc; allowed: 64",
-    "dataset\tpeaks\tpeaks_sha256\nA\tgenome.fa\tabc\n": "column peaks_sha256 is abc; allowed: 64",
-    "dataset\tpeaks\nA\tno.bed\n": "A, column peaks: there is no file no.bed",
-    "dataset\tpeaks\nA\tftp://x.org/a.bed\n": "column peaks: .* has the scheme ftp; allowed: http",
-    "dataset\tpeaks\tnegatives\nA\tgenome.fa\tno.bed\n": "column negatives: there is no file",
-    "dataset\tpeaks\ttrain\nA\tgenome.fa\tgenome.fa\n": "A has peaks and train; a set has either",
-    f"dataset\tnegatives\n{NAMES[1]}\tgenome.fa\n": "has negatives and no peaks; negatives go with",
-}
-
-
-@pytest.mark.parametrize("sheet", SHEETS)
-def test_a_mistake_in_the_sheet_is_named(read, sheet):
-    Path("sheet.tsv").write_text(sheet)
-    with pytest.raises(WorkflowError, match=SHEETS[sheet]):
-        read()
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_mistake_is_named_with_what_is_allowed(case, tmp_path):
+    assert attempt(case, tmp_path) == (REJECTED, mock.ANY)
 
 
 def test_a_row_of_peaks_needs_no_other_file_but_the_genome(read):
@@ -445,3 +285,23 @@ def test_the_readme_documents_every_key_with_its_default():
     sheet = yaml.safe_load((SCHEMAS / "datasets.schema.yaml").read_text())
     for column, node in sheet["properties"].items():
         assert f"| `{column}` | {node['description']} |" in readme
+
+
+def test_yaml_that_would_run_code_ends_the_run_in_words(snakemake):
+    text = "seed: !!python/object/apply:os.mkdir [made]\n"
+    (snakemake.folder / "config" / "config.yaml").write_text(text)
+    output = snakemake("--dry-run", fails=True)
+    assert "Config file is not valid JSON or YAML" in output
+    assert "Traceback" not in output
+    assert not (snakemake.folder / "made").exists()
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_settings_of_any_kind_are_read_or_refused_in_words(parser, folder):
+    try_often(parser, folder / "in", FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_settings_of_any_kind_are_read_or_refused_in_words_however_often(parser, folder):
+    try_often(parser, folder / "in", MANY)

@@ -191,3 +191,62 @@ def test_the_command_alone_is_installed_with_what_make_installs():
     groups = project["dependency-groups"]
     named = {entry for name in ("run", "mining") for entry in groups[name] if type(entry) is str}
     assert set(project["project"]["dependencies"]) <= named
+
+
+CODE = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}  # read, they may run code
+CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load"}
+CALLS |= {"yaml.unsafe_load", "yaml.full_load", "torch.jit.load", "torch.hub.load"}
+METHODS = {"extractall", "read_pickle"}  # the first writes to where an archive's names lead
+KEYWORDS = {"shell": False, "allow_pickle": False, "weights_only": True}
+NEEDED = {"torch.load": "weights_only", "np.load": "allow_pickle"}
+
+
+def what_runs_data(text):
+    """Yield what a source does by which a file, an address or a setting could come to run."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name.split(".")[0] in CODE)
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in CODE:
+            yield node.module
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            given = {one.arg: ast.unparse(one.value) for one in node.keywords}
+            if name in CALLS or name.rpartition(".")[2] in METHODS:
+                yield name
+            if name in NEEDED and NEEDED[name] not in given:
+                yield f"{name} without {NEEDED[name]}"
+            for key, value in KEYWORDS.items():
+                if given.get(key, str(value)) != str(value):
+                    yield f"{key}={given[key]}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from joblib import load",
+        "eval(text)",
+        "exec(compile(text, path, 'exec'))",
+        "os.system(text)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "subprocess.run(text, shell=True)",
+        "tarfile.open(path).extractall()",
+        "pandas.read_pickle(path)",
+    ],
+)
+def test_what_runs_data_is_seen(text):
+    assert list(what_runs_data(text))
+
+
+def test_nothing_that_is_read_can_run():
+    found = {path: list(what_runs_data(path.read_text())) for path in SCRIPTS.rglob("*.py")}
+    assert {path: names for path, names in found.items() if names} == {}
+    # Rules are no Python to ast; re.compile would be seen as compile.
+    calls = "|".join(map(re.escape, sorted(CALLS - {"compile"})))
+    words = rf"\b(?:{calls})\(|shell=True|{'|'.join(CODE)}"
+    for path in [ROOT / "workflow" / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]:
+        assert re.findall(words, path.read_text()) == [], path.name

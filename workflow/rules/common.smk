@@ -9,7 +9,7 @@ from snakemake.io import checkpoint_target
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ROWS = read_configuration(config, SCHEMA, workflow.source_path("../schemas/datasets.schema.yaml"))
-METHODS = methods_of(config, yaml.safe_load(Path(SCHEMA).read_text()))
+METHODS = methods_of(config, read_schema(SCHEMA))
 # The sets whose sequences are cut out of the genome; only a sheet names any.
 PEAK_SETS = [row["dataset"] for row in ROWS or [] if row["peaks"]]
 

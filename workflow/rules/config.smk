@@ -10,6 +10,8 @@ import difflib
 import fnmatch
 import glob
 import json
+import math
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,9 +24,10 @@ GENOME_ENDINGS = tuple(f"{end}{gz}" for end in (".fa", ".fasta", ".fna") for gz 
 ARCHIVE_ENDINGS = (".zip", ".tar.gz", ".tgz")
 SCHEMES = ("http", "https", "file")
 DEMO = "resources/demo/"  # what lies here is made by rule simulate_demo
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()+,=@-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()+,=@-]{0,149}")
 NAME_ALLOWED = (
-    "letters, digits and . _ - ( ) + , = @, no blanks or slashes, a letter or digit first"
+    "letters, digits and . _ - ( ) + , = @, no blanks or slashes, a letter or digit first, "
+    "150 at most"
 )
 TYPES = {
     "integer": "a whole number",
@@ -48,6 +51,12 @@ BOUNDS = {
 # ---- schema -------------------------------------------------------------------------------------
 
 
+def read_schema(path):
+    """Return what a schema holds; by libyaml where it is there, which takes a tenth of the time."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return loader(Path(path).read_text()).get_single_data()
+
+
 def resolved(schema, root):
     """Return a schema node with its reference into `$defs` filled in."""
     if "$ref" not in schema:
@@ -67,7 +76,10 @@ def typed(value, node):
         return value
     if "number" in types and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
-    read = yaml.safe_load(value) if re.fullmatch(r"[-+.\w]+", value) else value
+    try:
+        read = yaml.safe_load(value) if re.fullmatch(r"[-+.\w]+", value) else value
+    except (ValueError, yaml.YAMLError):  # looks like a date and is none
+        return value
     kinds = {int: "integer", float: "number", bool: "boolean", type(None): "null"}
     kind = kinds.get(type(read))
     return read if kind in types or (kind == "integer" and "number" in types) else value
@@ -141,7 +153,10 @@ def describe(error, root):
         return f"{key} lacks the key {' and '.join(lacking)}"
     if error.validator == "uniqueItems":
         return f"{key} holds a value twice; each stands there once"
-    shown = json.dumps(error.instance, default=str)
+    try:
+        shown = json.dumps(error.instance, default=str)
+    except ValueError:  # an alias of YAML that leads back to itself
+        shown = "a value within itself"
     text = f"{key} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: "
     # A bound that is broken stands in the node itself, an `anyOf` too.
     return text + allowed(error.schema, root)
@@ -154,7 +169,20 @@ def check_schema(config, schema):
         Draft202012Validator(schema).iter_errors(config),
         key=lambda error: (error.validator != "additionalProperties", key_of(error.absolute_path)),
     )
-    return [describe(error, schema) for error in errors]
+    return [describe(error, schema) for error in errors] or list(not_finite(config))
+
+
+def not_finite(value, path=()):
+    """Yield what is wrong with numbers that are none, .nan and .inf, which no bound keeps off."""
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value) if isinstance(value, list) else ()
+    )
+    for name, part in inner:
+        yield from not_finite(part, (*path, name))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{key_of(path)} is {value}; allowed: a number"
 
 
 # ---- sources ------------------------------------------------------------------------------------
@@ -178,13 +206,22 @@ def source_problem(key, source, endings=None, folder=False):
         if scheme not in SCHEMES:
             return f"{key}: {source} has the scheme {scheme}; allowed: {', '.join(SCHEMES)} or a local path"
     elif not source.startswith(DEMO):
-        if folder and Path(source).is_dir():
+        if folder and os.path.isdir(source):
             return None
-        if not Path(source).is_file():
+        if not os.path.isfile(source):
             return f"{key}: there is no file {'or folder ' if folder else ''}{source} (paths count from {Path.cwd()})"
     if endings and ending_of(source, endings) is None:
         kinds = ", ".join(endings) + (" or a folder" if folder else "")
         return f"{key}: {source} has none of the endings allowed: {kinds}"
+    return None
+
+
+def local_problem(key, path):
+    """Return what is wrong with the path of a file that has to be there now, or None."""
+    if is_address(path):
+        return f"{key}: {path} is an address; allowed: a local path"
+    if not os.path.isfile(path):
+        return f"{key}: there is no file {path} (paths count from {Path.cwd()})"
     return None
 
 
@@ -263,10 +300,8 @@ def check_mining(config):
     if database is not None:
         yield source_problem("mining.motifs.database", database)
     for key, path in (("mining.scan.regions", regions), ("mining.variants.vcf", vcf)):
-        if path is not None and is_address(path):
-            yield f"{key}: {path} is an address; allowed: a local path"
-        elif path is not None and not Path(path).is_file():
-            yield f"{key}: there is no file {path} (paths count from {Path.cwd()})"
+        if path is not None:
+            yield local_problem(key, path)
     if "variants" in mining["run"] and vcf is None:
         yield "mining.run asks for variants, and mining.variants.vcf is null; name a VCF file"
     if {"scan", "variants"} & set(mining["run"]):
@@ -275,7 +310,7 @@ def check_mining(config):
 
 def pretrained_files(path):
     """Return weights and card of an existing model, from its folder or its weights file."""
-    weights = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    weights = Path(path) / "model.safetensors" if os.path.isdir(path) else Path(path)
     return str(weights), str(weights.with_suffix(".json"))
 
 
@@ -283,13 +318,14 @@ def check_pretrained(model, kmers):
     """Yield what does not fit between an existing language model and the configuration."""
     key = "language_model.pretrained"
     for path in pretrained_files(model["pretrained"]):
-        if not Path(path).is_file():
+        if not os.path.isfile(path):
             yield f"{key}: there is no file {path}; it needs model.safetensors and its model.json beside it"
             return
     try:
         card = json.loads(Path(path).read_text())
         architecture, vocabulary = card["architecture"], card["vocabulary"]
-    except (ValueError, KeyError, TypeError):
+        architecture, vocabulary = dict(architecture), dict(vocabulary)
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield f"{key}: {path} is no model card (JSON with architecture and vocabulary)"
         return
     if card.get("format") != "dflm-language-model":
@@ -311,9 +347,15 @@ def read_table(path):
     with open(path, encoding="utf-8-sig", newline="") as stream:
         lines = (line for line in stream if line.strip() and not line.startswith("#"))
         reader = csv.DictReader(lines, delimiter="\t", restkey="", restval="")
-        rows = [
-            {name: (value or "").strip() for name, value in row.items() if name} for row in reader
-        ]
+        try:
+            rows = [
+                {name: (value or "").strip() for name, value in row.items() if name}
+                for row in reader
+            ]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise WorkflowError(
+                f"{path}: no table of tab-separated text in UTF-8 ({error}); save it as that"
+            ) from None
     return list(reader.fieldnames or []), rows
 
 
@@ -335,6 +377,9 @@ def check_sheet(path, columns, rows, schema, config):
                 f"{path}: column {name!r} is unknown{closest(name, known)} (allowed: {', '.join(known)}, "
                 "and the column that finetune.group_by names)"
             )
+        elif columns.count(name) > 1:
+            yield f"{path}: column {name} stands there twice"
+            return
     if "dataset" not in columns:
         yield f"{path}: lacks the column dataset (columns are separated by tabs)"
         return
@@ -353,6 +398,7 @@ def check_sheet(path, columns, rows, schema, config):
         row["tf"], row["cell_line"] = row["tf"] or fields[0], row["cell_line"] or fields[1]
         if problem := name_problem(name):
             yield f"{path}: {problem}"
+            continue  # it is no name to look for files by
         if name in seen:
             yield f"{path}: {name} stands there twice; each set has one row"
         seen.add(name)
@@ -431,9 +477,15 @@ def select_rows(rows, patterns, where):
 # ---- all of it ----------------------------------------------------------------------------------
 
 
+def shortened(text, longest=700):
+    """Return a text, the middle of a long one left out: a value may be of any length."""
+    half = longest // 2 - 2
+    return text if len(text) <= longest else f"{text[:half]} .. {text[-half:]}"
+
+
 def complain(problems, many=8):
     """Raise one WorkflowError for all `problems`, if there are any."""
-    problems = [problem for problem in problems if problem]
+    problems = [shortened(problem) for problem in problems if problem]
     if problems:
         rest = [f".. and {len(problems) - many} more"] if len(problems) > many else []
         raise WorkflowError("\n".join([*problems[:many], *rest]))
@@ -459,16 +511,14 @@ def read_configuration(config, config_schema, sheet_schema):
     WorkflowError
         If anything is wrong; its message has a line for each mistake.
     """
-    schema = yaml.safe_load(Path(config_schema).read_text())
+    schema = read_schema(config_schema)
     complain(check_schema(config, schema))
     complain(check_combinations(config))
     complain(check_methods(config, schema))
     sheet = config["datasets"]["sheet"]
     if sheet is None:
         return None
-    complain([source_problem("datasets.sheet", sheet)])
+    complain([local_problem("datasets.sheet", sheet)])
     columns, rows = read_table(sheet)
-    complain(
-        check_sheet(sheet, columns, rows, yaml.safe_load(Path(sheet_schema).read_text()), config)
-    )
+    complain(check_sheet(sheet, columns, rows, read_schema(sheet_schema), config))
     return select_rows(rows, config["datasets"]["select"], sheet)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dflm.errors import InputError
-from dflm.files import sha256_of
+from dflm.files import sha256_of, text_lines
 
 SUMS = "SHA256SUMS"
 
@@ -38,8 +38,8 @@ def read_sums(folder: str | os.PathLike) -> dict[str, str]:
     path = Path(folder, SUMS)
     if not path.is_file():
         raise InputError(f"holds no {SUMS}", folder, "pack it again")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("  ", 1)[::-1] for line in lines)
+    lines = (line.partition("  ") for _, line in text_lines(path, "pack it again"))
+    return {name: digest for digest, _, name in lines}
 
 
 def compare(told: Mapping[str, str], found: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from dflm.errors import InputError
 
 log = logging.getLogger(__name__)
 
+MAX_BYTES = 128 * 2**30
+"""Bytes of a download where nothing else is said: more than any genome that is known has."""
 _BLOCK = 2**20
 _PROGRESS = 2**20  # a connection that brought this much was worth having
 _DIGITS = {"sha256": 64, "md5": 32}
@@ -26,7 +30,7 @@ _RETRIED = {408, 425, 429}
 class _Limits:
     """How long and how much to try."""
 
-    max_bytes: int | None
+    max_bytes: int
     retries: int
     timeout: float
     backoff: float
@@ -41,7 +45,7 @@ def fetch(
     target: str | os.PathLike,
     checksum: str | None = None,
     *,
-    max_bytes: int | None = None,
+    max_bytes: int = MAX_BYTES,
     retries: int = 5,
     timeout: float = 60.0,
     backoff: float = 1.0,
@@ -59,7 +63,7 @@ def fetch(
         Where the file is to stand.
     checksum : str, optional
         ``sha256:`` or ``md5:`` and the hexadecimal digits.
-    max_bytes : int, optional
+    max_bytes : int
         Refuse anything larger.
     retries : int
         Failures in a row, without progress, after the first try.
@@ -135,9 +139,10 @@ def _local_path(address: str) -> Path | None:
             raise InputError("the address names no host", shown(address))
         return None
     if scheme.lower() == "file":
-        pieces = urlsplit(address)
-        if pieces.netloc in ("", "localhost"):
-            return Path(unquote(pieces.path))
+        with contextlib.suppress(ValueError):
+            pieces = urlsplit(address)
+            if pieces.netloc in ("", "localhost"):
+                return Path(unquote(pieces.path))
         raise InputError("a file address of another host", address, "write file:///path")
     if rest.startswith("//") or scheme.lower() in ("data", "ftp", "s3", "gs"):
         raise InputError(
@@ -148,10 +153,10 @@ def _local_path(address: str) -> Path | None:
     return Path(address)
 
 
-def _copy_local(path: Path, part: Path, max_bytes: int | None) -> None:
-    if not path.is_file():
+def _copy_local(path: Path, part: Path, max_bytes: int) -> None:
+    if not os.path.isfile(path):
         raise InputError("there is no such file", path)
-    if max_bytes is not None and path.stat().st_size > max_bytes:
+    if path.stat().st_size > max_bytes:
         raise _too_large(str(path), max_bytes)
     _validator_path(part).unlink(missing_ok=True)
     with open(path, "rb") as reader, open(part, "wb") as writer:
@@ -231,8 +236,9 @@ def _one_connection(session, address, part, limits, resumable_by_checksum) -> No
             have = 0  # the server takes no ranges, or its file has changed
         _write_validator(part, address, response.headers)
         length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdigit() else None
-        if limits.max_bytes is not None and total is not None and total > limits.max_bytes:
+        # Of 18 digits at most: more is no length, and int() takes no more than 4300.
+        total = have + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+        if total is not None and total > limits.max_bytes:
             _forget(part)
             raise _too_large(address, limits.max_bytes)
         _write_body(response, address, part, have, limits.max_bytes)
@@ -240,13 +246,13 @@ def _one_connection(session, address, part, limits, resumable_by_checksum) -> No
         raise _TryAgain(f"the body ended after {_size(part)} of {total} bytes")
 
 
-def _write_body(response, address: str, part: Path, have: int, max_bytes: int | None) -> None:
+def _write_body(response, address: str, part: Path, have: int, max_bytes: int) -> None:
     with open(part, "r+b" if have else "wb") as sink:
         sink.seek(have)
         # Small pieces: what a torn connection loses of the piece it is in comes over again.
         for block in response.raw.stream(2**16, decode_content=False):
             have += len(block)
-            if max_bytes is not None and have > max_bytes:
+            if have > max_bytes:
                 break
             sink.write(block)
         else:

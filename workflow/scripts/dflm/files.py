@@ -8,6 +8,8 @@ import hashlib
 import io
 import json
 import os
+import tokenize
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,23 @@ from dflm.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+BROKEN_NUMPY = (
+    *BROKEN_GZIP,
+    zipfile.BadZipFile,
+    tokenize.TokenError,  # numpy reads a header as Python's text
+    ArithmeticError,  # a length beyond 64 bits
+    LookupError,
+    MemoryError,  # a header that asks for more than there is
+    OSError,
+    RuntimeError,  # a member that is encrypted, or packed in a way that zipfile does not know
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What `numpy.load`, without pickles, raises of a file that is damaged or another one."""
+LONGEST_LINE = 2**28
+"""Letters of a line at most, more than the longest human chromosome has: a gzip file of some
+megabytes can hold a line of gigabytes."""
 
 
 @contextlib.contextmanager
@@ -66,14 +85,22 @@ def read_json(path: str | os.PathLike) -> dict:
         If the file is missing or holds no JSON object.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise InputError("there is no such file", path) from None
     except ValueError as error:
         raise InputError(f"not a JSON file ({error})", path) from None
     if not isinstance(content, dict):
         raise InputError("holds no JSON object", path)
     return content
+
+
+def parse_json(text: str) -> object:
+    """Return what a JSON text holds; ValueError of any text that is none."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def sha256_of(path: str | os.PathLike) -> str:
@@ -98,7 +125,7 @@ def is_gzip(path: str | os.PathLike) -> bool:
 
 
 def open_text(path: str | os.PathLike) -> IO[str]:
-    """Open a plain or gzipped UTF-8 text file for reading.
+    """Open a plain or gzipped UTF-8 text file for reading; a byte order mark is passed over.
 
     A torn gzip file raises one of `BROKEN_GZIP` while it is read.
 
@@ -108,8 +135,8 @@ def open_text(path: str | os.PathLike) -> IO[str]:
         If the file is missing or is a folder.
     """
     if is_gzip(path):
-        return gzip.open(path, "rt", encoding="utf-8")
-    return open(path, encoding="utf-8")
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return open(path, encoding="utf-8-sig")
 
 
 def text_lines(
@@ -129,12 +156,16 @@ def text_lines(
     Raises
     ------
     InputError
-        If the file is missing, breaks off, or is no text.
+        If the file is missing, breaks off, is no text, or has a line above `LONGEST_LINE`.
     """
     number = 0
     try:
         with open_text(path) if stream is None else stream as lines:
-            for number, line in enumerate(lines, start=1):
+            while line := lines.readline(LONGEST_LINE):
+                number += 1
+                if len(line) == LONGEST_LINE:
+                    what = f"line {number} has {LONGEST_LINE} letters or more"
+                    raise InputError(what, path, mend)
                 yield number, line.rstrip("\r\n")
     except BROKEN_GZIP as error:
         raise InputError(

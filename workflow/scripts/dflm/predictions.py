@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from dflm.calibration import scaled
 from dflm.errors import InputError
 from dflm.files import atomic_path
+from dflm.tables import read_records
 
 
 def write_predictions(
@@ -64,7 +64,7 @@ def read_predictions(path: str | os.PathLike) -> tuple[list[str], np.ndarray, np
     Raises
     ------
     InputError
-        If a column is missing or a value is no number.
+        If a column is missing, a label is not 0 or 1, or a probability not from 0 to 1.
     """
     names, labels, (probabilities,) = _read(path, ("probability",))
     return names, labels, probabilities
@@ -83,21 +83,17 @@ def _read(
     path: str | os.PathLike, columns: Sequence[str]
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Read names, labels, and columns of numbers as the rows of an array."""
-    with open(path, encoding="utf-8", newline="") as handle:
-        reader = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
-        wanted = ("name", "label", *columns)
-        missing = [name for name in wanted if name not in (reader.fieldnames or [])]
-        if missing:
-            raise InputError(f"the header lacks {', '.join(missing)}", path, "rerun predict")
-        names, labels, values = [], [], []
-        for row in reader:
-            try:
-                labels.append(int(row["label"]))
-                values.append([float(row[name]) for name in columns])
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"line {reader.line_num} holds no label and probability", path, "rerun predict"
-                ) from None
-            names.append(row["name"])
+    names, labels, values = [], [], []
+    for number, row in read_records(path, ("name", "label", *columns), "rerun predict"):
+        try:
+            label, numbers = int(row["label"]), [float(row[name]) for name in columns]
+        except ValueError:
+            label, numbers = -1, []
+        if label not in (0, 1) or not all(0 <= value <= 1 for value in numbers):
+            what = f"line {number} holds no label and probability"
+            raise InputError(what, path, "rerun predict")
+        names.append(row["name"])
+        labels.append(label)
+        values.append(numbers)
     numbers = np.array(values, dtype=np.float64).reshape(len(values), len(columns)).T
     return names, np.array(labels, dtype=np.int64), numbers

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from dflm.files import atomic_path
+from dflm.errors import InputError
+from dflm.files import atomic_path, text_lines
 
 
 def field(value: object) -> str:
@@ -42,10 +42,47 @@ def write_table(
             file.write("\t".join(words) + "\n")
 
 
+def read_records(
+    path: str | os.PathLike, needed: Iterable[str] = (), mend: str | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield number of the line and record of each row of a table; all values are text.
+
+    Parameters
+    ----------
+    path : path-like
+        As `write_table` writes it; empty lines are passed over.
+    needed : iterable of str
+        Columns that have to be there; further ones may be.
+    mend : str, optional
+        What to do about a file that is wrong.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no text, a column is missing or there twice, or a row has other
+        columns than the header.
+    """
+    lines = text_lines(path, mend)
+    columns = next(lines, (0, ""))[1].split("\t")
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise InputError(f"the header lacks {', '.join(missing)}", path, mend)
+    if len(set(columns)) < len(columns):
+        raise InputError("the header names a column twice", path, mend)
+    for number, line in lines:
+        fields = line.split("\t")
+        if not line:
+            continue
+        if len(fields) != len(columns):
+            raise InputError(
+                f"line {number} has {len(fields)} fields, not {len(columns)}", path, mend
+            )
+        yield number, dict(zip(columns, fields, strict=True))
+
+
 def read_table(path: str | os.PathLike) -> list[dict[str, str]]:
-    """Return the records of a file that `write_table` wrote; all values are text."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    """Return the records of a file that `write_table` wrote, see `read_records`."""
+    return [record for _, record in read_records(path)]
 
 
 def align(lines: Sequence[Sequence[str]], numbers: Sequence[bool]) -> list[str]:

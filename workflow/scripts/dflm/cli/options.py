@@ -19,8 +19,8 @@ def at_least(least: int) -> Callable[[str], int]:
 
     def convert(text: str) -> int:
         value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is below {least}")
+        if not least <= value < 2**31:  # as torch and htslib hold them
+            raise argparse.ArgumentTypeError(f"{value} is not from {least} to {2**31 - 1}")
         return value
 
     convert.__name__ = "whole number"
@@ -82,7 +82,9 @@ def add_windows(command: argparse.ArgumentParser, stride: str) -> None:
 
 def add_seed(command: argparse.ArgumentParser) -> None:
     """Add the seed."""
-    command.add_argument("--seed", type=int, default=0, help="of random draws; default %(default)s")
+    command.add_argument(
+        "--seed", type=at_least(0), default=0, help="of random draws; default %(default)s"
+    )
 
 
 def load_scorer(args: argparse.Namespace, model: Path | None = None, precision: str = "fp32"):

@@ -79,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
-        print(f"dflm {args.command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"dflm {args.command}: {place}{error.strerror or error}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:
         print("dflm: interrupted", file=sys.stderr)

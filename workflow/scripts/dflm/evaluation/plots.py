@@ -4,7 +4,6 @@ Colours are Okabe and Ito's palette, which stays apart for colour-blind readers.
 Text is drawn as paths, so that a figure looks the same wherever it is opened.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dflm.errors import InputError
-from dflm.files import atomic_path
+from dflm.files import atomic_path, parse_json, text_lines
 from dflm.scores import auroc, average_precision, precision_recall_curve, roc_curve
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#22262B"
@@ -124,9 +123,9 @@ def read_history(path: str | Path) -> list[dict]:
         If a line is no JSON object or no validation stands in the file.
     """
     events = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in text_lines(path, "rerun the training"):
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             raise InputError(f"line {number} is no JSON", path, "rerun the training") from None
         if isinstance(event, dict) and event.get("event") == "validation":

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import atomic_path
+from dflm.files import BROKEN_NUMPY, atomic_path
 from dflm.sequences.kmers import BASES, N
 
 METHODS = ("gradients", "mutagenesis")
@@ -105,12 +104,19 @@ def load_attributions(path: str | os.PathLike) -> AttributionSet:
             found = AttributionSet(*arrays, str(file["method"]), str(file["model"]))
     except FileNotFoundError:
         raise InputError("there is no such file", path) from None
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile, AttributeError) as error:
+    except BROKEN_NUMPY as error:
         raise InputError(
             f"no attributions ({error})", path, "make them by dflm attribute"
         ) from None
-    n = len(found.names)
-    shapes = {found.starts.shape, found.lengths.shape, found.log_odds.shape}
-    if shapes != {(n,)} or found.hypothetical.shape != (*found.codes.shape, len(BASES)):
+    singles = (found.names, found.starts, found.lengths, found.log_odds)
+    shape = found.codes.shape
+    if (
+        len(shape) != 2
+        or {one.shape for one in singles} != {shape[:1]}
+        or found.hypothetical.shape != (*shape, len(BASES))
+    ):
         raise InputError("arrays whose shapes do not go together", path)
+    kinds = "".join(one.dtype.kind for one in (*singles, found.hypothetical, found.codes))
+    if kinds != "Uiiffu" or found.codes.max(initial=0) > N:
+        raise InputError("arrays of other things than attributions", path)
     return found

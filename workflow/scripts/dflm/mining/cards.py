@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dflm.errors import InputError
+from dflm.files import read_json
 from dflm.mining.scoring import CARD, WEIGHTS, checked_calibration
 from dflm.model.files import CLASSIFIER, load_classifier, read_card
+from dflm.tables import field
 
 LIST_COLUMNS = ("model", "dataset", "width", "validation_auroc", "layers", "state")
 
@@ -49,8 +51,8 @@ def in_words(folder: str | Path, card: dict) -> str:
         f"hidden {shape['hidden']}",
         f"  seed             {_or_unknown(training.get('seed'))}",
     ]
-    if "validation_auroc" in metrics:
-        lines.append(f"  validation AUROC {float(metrics['validation_auroc']):.4f}")
+    if isinstance(metrics.get("validation_auroc"), int | float):
+        lines.append(f"  validation AUROC {metrics['validation_auroc']:.4f}")
     lines += _calibration_lines(card)
     lines += [
         f"  weights          sha256 {card['sha256'][:16]}.., whole",
@@ -58,10 +60,9 @@ def in_words(folder: str | Path, card: dict) -> str:
         f"{_or_unknown(card.get('torch_version'))}",
     ]
     for name in ("language_model", "train", "validation"):
-        if training.get(f"{name}_sha256"):
-            lines.append(
-                f"  {name.replace('_', ' '):<16} sha256 {training[f'{name}_sha256'][:16]}.."
-            )
+        digest = training.get(f"{name}_sha256")
+        if digest:
+            lines.append(f"  {name.replace('_', ' '):<16} sha256 {str(digest)[:16]}..")
     return "\n".join(lines)
 
 
@@ -73,7 +74,7 @@ def _calibration_lines(card: dict) -> Iterator[str]:
     yield f"  calibration      temperature {calibration['temperature']:.3f}, both strands averaged"
     for name, point in sorted(calibration["thresholds"].items()):
         value = point["threshold"]
-        limit = f", FDR of {point['limit']:g}" if "limit" in point else ""
+        limit = "" if point.get("limit") is None else f", FDR of {point['limit']:g}"
         shown = f"none{limit}" if value is None else f"{value:.4f}{limit}"
         yield f"  threshold        {name} {shown}"
 
@@ -103,8 +104,8 @@ def list_models(folder: str | Path) -> Iterator[str]:
     cards = []
     for path in sorted(folder.rglob(CARD)):
         try:
-            kind = json.loads(path.read_text(encoding="utf-8")).get("format")
-        except (OSError, ValueError, AttributeError):
+            kind = read_json(path).get("format")
+        except (OSError, InputError):
             continue
         if kind == CLASSIFIER:
             cards.append(path.parent)
@@ -120,5 +121,5 @@ def list_models(folder: str | Path) -> Iterator[str]:
             continue
         training, metrics = _section(card, "training"), _section(card, "metrics")
         values = (training.get("dataset"), training.get("width"), metrics.get("validation_auroc"))
-        shown = ("." if value is None else str(value) for value in values)
+        shown = ("." if value is None else field(value) for value in values)
         yield "\t".join((name, *shown, str(card["architecture"]["layers"]), "whole"))

@@ -6,11 +6,9 @@ memelite.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from dflm.errors import InputError
 from dflm.mining.motif import Motif
 from dflm.mining.motif_files import named, read_meme
 from dflm.mining.tables import write_lines
+from dflm.tables import read_records
 
 SHOWN = 5
 COLUMNS = ("motif", "rank", "target", "p_value", "q_value", "overlap", "strand", "offset")
@@ -141,19 +140,20 @@ def read_matches(path: str | os.PathLike) -> list[Match]:
         If this is another file.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as stream:
-            return [
-                Match(
-                    row["motif"],
-                    int(row["rank"]),
-                    row["target"],
-                    float(row["p_value"]),
-                    float(row["q_value"]),
-                    int(row["overlap"]),
-                    row["strand"] == "-",
-                    int(row["offset"]),
-                )
-                for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            ]
-    except (KeyError, TypeError, ValueError) as error:
+        return [
+            Match(
+                row["motif"],
+                int(row["rank"]),
+                row["target"],
+                float(row["p_value"]),
+                float(row["q_value"]),
+                int(row["overlap"]),
+                row["strand"] == "-",
+                int(row["offset"]),
+            )
+            for _, row in read_records(path, COLUMNS)
+        ]
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(f"no table of matches ({error})", path) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import is_gzip
+from dflm.files import is_gzip, text_lines
 from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.kmers import N, encode
 
@@ -68,7 +68,12 @@ class IndexedGenome(Genome):
         self.lengths = {name: self._index.entry(name)["length"] for name in self._index.contigs()}
 
     def _read(self, contig: str, start: int, end: int) -> np.ndarray:
-        return self._index.codes(contig)[start:end]
+        codes = self._index.codes(contig)[start:end]
+        if codes.max() > N:
+            raise InputError(
+                f"the array of {contig} is damaged", self.name, "run shard_genome again"
+            )
+        return codes
 
 
 class FastaGenome(Genome):
@@ -92,16 +97,56 @@ class FastaGenome(Genome):
             )
         try:
             self._file = pysam.FastaFile(str(path))
+            self.lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
         except (OSError, ValueError) as error:
             raise InputError(
                 f"the FASTA file cannot be indexed ({error})",
                 path,
                 "a contig's lines have one length; the folder has to be writable or hold the .fai",
             ) from None
-        self.lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
+        if min(self.lengths.values(), default=-1) < 0:
+            raise InputError("no contig, or one without a length", path, "delete its .fai file")
+        if plain:
+            _check_index(path)
 
     def _read(self, contig: str, start: int, end: int) -> np.ndarray:
-        return encode(self._file.fetch(contig, start, end))
+        try:
+            bases = self._file.fetch(contig, start, end)
+            if len(bases) != end - start:
+                raise ValueError(f"{len(bases)} bases are there")
+            return encode(bases)
+        except (OSError, ValueError) as error:
+            what = error.what if isinstance(error, InputError) else error
+            raise InputError(
+                f"{contig}:{start}-{end} cannot be read ({what})",
+                self.name,
+                "give a whole FASTA file of DNA; delete its .fai if that is of another file",
+            ) from None
+
+
+def _check_index(path: str | os.PathLike) -> None:
+    """Refuse a .fai file whose contigs do not begin and end where those of the FASTA file do.
+
+    htslib takes what it finds, so that the index of an earlier file would give other bases.
+    """
+    index = f"{os.fspath(path)}.fai"
+    mend = "delete it: it is made again, if the file is one of DNA"
+    wrong = InputError("is not the index of its FASTA file", index, mend)
+    with open(path, "rb") as fasta:
+        for _, line in text_lines(index):
+            try:
+                length, offset, bases, width = map(int, line.split("\t")[1:5])
+                fasta.seek(offset - 1)
+                begins = fasta.read(1) == b"\n"
+                # Behind the last base; nothing where that was the file's last letter.
+                full, rest = divmod(max(length, 1) - 1, bases)
+                fasta.seek(offset + full * width + rest)
+                end = fasta.read(width - bases + 2)
+            except (ValueError, ArithmeticError, OSError):
+                raise wrong from None
+            behind = end[1:].lstrip(b"\r\n")
+            if not begins or end[:1] in (b"", b"\n", b">") or behind[:1] not in (b"", b">"):
+                raise wrong
 
 
 def open_genome(path: str | os.PathLike) -> Genome:

@@ -22,7 +22,7 @@ def read_meme(path: str | os.PathLike, *, empty: bool = False) -> list[Motif]:
     ----------
     path : path-like
     empty : bool
-        Whether it may hold none.
+        Whether it may hold none, if it says that it is of MEME's format.
 
     Returns
     -------
@@ -35,11 +35,13 @@ def read_meme(path: str | os.PathLike, *, empty: bool = False) -> list[Motif]:
         Naming the line, if it is no MEME file of DNA motifs or breaks off.
     """
     motifs: list[Motif] = []
-    name, rows, wanted, sites = "", [], 0, 0
+    name, rows, wanted, sites, is_meme = "", [], 0, 0, False
     for number, line in text_lines(path, "give a file in MEME format"):
         try:
             text = line.strip()
-            if text.startswith("MOTIF"):
+            if text.startswith("MEME version"):
+                is_meme = True
+            elif text.startswith("MOTIF"):
                 if wanted:
                     raise ValueError(f"{name} has {len(rows)} rows, not {wanted}")
                 name = " ".join(text.split()[1:])
@@ -50,13 +52,15 @@ def read_meme(path: str | os.PathLike, *, empty: bool = False) -> list[Motif]:
                 if not found or not name:
                     raise ValueError("a matrix without a name or width")
                 wanted, rows = int(found[1]), []
+                if not wanted:
+                    raise ValueError(f"{name} has no row")
                 counted = re.search(r"\bnsites=\s*(\d+)", text)
                 sites = int(counted[1]) if counted else 0
             elif text.startswith("ALPHABET=") and text.split("=")[1].strip() != BASES:
                 raise ValueError(f"the alphabet is no DNA: {text}")
             elif wanted and text:
                 row = [float(field) for field in text.split()]
-                if len(row) != len(BASES) or min(row) < 0 or abs(sum(row) - 1) > 0.02:
+                if len(row) != len(BASES) or min(row) < 0 or not abs(sum(row) - 1) <= 0.02:
                     raise ValueError("not four probabilities that sum up to 1")
                 rows.append(np.array(row) / sum(row))
                 if len(rows) == wanted:
@@ -67,7 +71,7 @@ def read_meme(path: str | os.PathLike, *, empty: bool = False) -> list[Motif]:
             raise InputError(f"line {number}: {error}", path, mend) from None
     if wanted:
         raise InputError(f"breaks off in motif {name}", path)
-    if not motifs and not empty:
+    if not motifs and not (empty and is_meme):
         raise InputError("holds no motif", path, "give a file in MEME format")
     return motifs
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from dflm.evaluation.summary import outcome
 from dflm.files import atomic_path, read_json
 from dflm.mining.tables import write_lines
 from dflm.pages import STYLE, html_page, html_table
+from dflm.tables import read_table
 
 FOUND = ("motif", "consensus", "width", "sites", "sequences")
 MATCH = ("best_match", "p_value", "q_value")
@@ -68,8 +68,7 @@ def summarise_motifs(
         record |= {key: row.get(key) or "" for key in ("dataset", "tf", "cell_line")}
         record |= {"status": status, "reason": reason}
         if status == "ok":
-            with path.open(encoding="utf-8", newline="") as stream:
-                found = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+            found = read_table(path)
             record |= {"attributed": told["sequences"], "motifs": len(found)}
             record["reason"] = "" if found else NONE_FOUND
             if found:
@@ -121,8 +120,7 @@ def _row(record: Mapping, picture: Path | None) -> str:
 
 def format_motifs(table: str | Path) -> str:
     """Lay the table out for a terminal: a line a set."""
-    with Path(table).open(encoding="utf-8", newline="") as stream:
-        records = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    records = read_table(table)
     heads = ("set", "motif", "sites", "in sequences", "best match", "q")
     lines = [heads]
     for record in records:

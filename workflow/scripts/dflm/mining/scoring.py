@@ -362,6 +362,7 @@ def checked_calibration(card: dict, name: str) -> dict:
         found = calibration_in(card, True, name)
         temperature, thresholds = found["temperature"], found["thresholds"]
         told = [thresholds[known]["threshold"] for known in (THRESHOLD, *thresholds)]
+        told += [point.get("limit") for point in thresholds.values()]
     except (KeyError, TypeError) as error:
         raise InputError(f"the card's calibration cannot be read ({error})", name) from None
     low, high = TEMPERATURES

@@ -69,7 +69,7 @@ def table_records(path: str | os.PathLike) -> Iterator[Record]:
     InputError
         Naming the line that is wrong.
     """
-    stream = open(STDIN, encoding="utf-8") if str(path) == "-" else None  # noqa: SIM115 (closed by text_lines)
+    stream = open(STDIN, encoding="utf-8-sig") if str(path) == "-" else None  # noqa: SIM115 (closed by text_lines)
     lines = text_lines(path, stream=stream)
     header = next(lines, (0, ""))[1].split("\t")
     name_at = _column(header, NAME_COLUMNS, path)

@@ -65,7 +65,9 @@ def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
                     )
                     for alt in record.alts or ()
                 ]
-    except (OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"no whole VCF file ({error})", path) from None
     return found
 

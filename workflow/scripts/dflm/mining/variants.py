@@ -54,6 +54,8 @@ class VariantSettings:
     def __post_init__(self) -> None:
         if self.step is not None and self.step < 1:
             raise InputError(f"a step of {self.step}", "--step", "give 1 or more")
+        if not 0 <= self.max_n <= 1:
+            raise InputError(f"a share of {self.max_n}", "--max-n", "give 0 to 1")
         if self.null_size < 20:
             raise InputError(f"a null of {self.null_size}", "--null-size", "give 20 or more")
         for name, value, known in (

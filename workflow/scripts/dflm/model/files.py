@@ -4,7 +4,6 @@ The card holds all that is needed to load the weights elsewhere, and their check
 card and weights that do not belong together are refused. Neither file can carry code.
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -12,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from dflm.errors import InputError
-from dflm.files import atomic_path, sha256_of, write_json
+from dflm.files import atomic_path, read_json, sha256_of, write_json
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.language_model import Architecture, Dropouts, LanguageModel
 from dflm.sequences.kmers import PAD
@@ -93,14 +92,15 @@ def read_card(card: Path, kind: str) -> dict:
         If the file is missing, is no JSON, or is no card of this kind and version.
     """
     try:
-        content = json.loads(Path(card).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{card}: no such model card; it lies beside the weights") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{card}: not a model card: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != kind:
-        found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{card}: holds {found!r}, but a card of format {kind!r} is needed")
+        content = read_json(card)
+    except InputError as error:
+        raise InputError(
+            f"no model card: {error.what}", card, "it lies beside the weights; copy both again"
+        ) from None
+    if content.get("format") != kind:
+        raise InputError(
+            f"{card}: holds {content.get('format')!r}, but a card of format {kind!r} is needed"
+        )
     if content.get("format_version") != FORMAT_VERSION:
         raise InputError(
             f"{card}: has format version {content.get('format_version')!r}; "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,6 +21,9 @@ from dflm.sequences.chipseq import TEST_ENDING, TRAIN_ENDING, is_set_file
 
 MEMBER_LIMIT = 512 * 2**20
 TOTAL_LIMIT = 32 * 2**30
+MEMBERS_LIMIT = 100_000
+"""Members of an archive: each takes memory, and of a packed tar file a byte or less on disk."""
+_HEADER_LIMIT = 2**16  # bytes of a tar member's long name or further header, which are held whole
 _BLOCK = 2**20
 _BROKEN = (
     tarfile.TarError,
@@ -26,10 +31,22 @@ _BROKEN = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    NotImplementedError,  # zipfile: a compression it does not know
     OSError,  # bz2: invalid data
+    # What zipfile makes of damaged headers; of a compression it does not know a RuntimeError.
+    LookupError,
+    RuntimeError,
+    ValueError,
+    struct.error,
 )
 
+_FURTHER = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_UNPACK = "unpack it yourself and give the folder"
 _Member = tuple[str, int, Callable[[], IO[bytes]]]
 
 
@@ -52,7 +69,8 @@ def unpack_archive(
     folder : path-like
         Where the files go; made if missing.
     member_limit, total_limit : int
-        Bytes that one member, and all of them, may have once unpacked.
+        Bytes that one member, and all of them, may have once unpacked; with those passed over,
+        which have to be read to come to the next one of a tar file.
 
     Returns
     -------
@@ -83,12 +101,14 @@ def unpack_archive(
     try:
         for path, size, opened in members:
             name = path.replace("\\", "/").rsplit("/", 1)[-1]
-            if not is_set_file(name) or "\0" in name:
-                others.append(path)
-                continue
-            allowed = min(member_limit, total_limit - total)
+            taken = is_set_file(name) and "\0" not in name
+            allowed = min(member_limit if taken else total_limit, total_limit - total)
             if size > allowed:
                 raise _too_large(archive, path, allowed)
+            if not taken:
+                total += size
+                others.append(path)
+                continue
             with atomic_path(folder / name) as temporary:
                 total += _copy(opened, temporary, allowed, archive, path)
                 digest = sha256_of(temporary)
@@ -99,8 +119,8 @@ def unpack_archive(
     except InputError:
         raise
     except _BROKEN as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the machine's failure (a full disk, say), not the archive's
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the machine's failure, a full disk say; EINVAL is a place before the file
         raise InputError(f"the archive is broken ({error})", archive, "fetch it again") from error
     if not written:
         shown = ", ".join(itertools.islice(others, 5)) or "nothing"
@@ -113,13 +133,17 @@ def unpack_archive(
 
 def _is_tar(archive: Path) -> bool:
     try:
-        return tarfile.is_tarfile(archive)
+        with tarfile.open(archive, tarinfo=_TarInfo):
+            return True
+    except tarfile.TarError:
+        return False
     except (EOFError, zlib.error, lzma.LZMAError, OSError):
         return False
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as opened:
+        _check_number(archive, len(opened.infolist()))
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.is_dir() or kind not in (0, stat.S_IFREG):
@@ -131,11 +155,33 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             yield info.filename, info.file_size, lambda info=info: opened.open(info)
 
 
+class _TarInfo(tarfile.TarInfo):
+    """A member's header, refused where tarfile would take it for the archive's end, or hold it."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        """Read a header."""
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            raise tarfile.ReadError(str(error)) from None
+        if info.type in _FURTHER and info.size > _HEADER_LIMIT:
+            raise tarfile.ReadError(f"a header of {info.size} bytes")
+        return info
+
+
 def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive) as opened:
-        for info in opened:
-            if info.isreg():
+    with tarfile.open(archive, tarinfo=_TarInfo) as opened:
+        for number, info in enumerate(opened, start=1):
+            _check_number(archive, number)
+            # An unknown type is that of a regular file, by POSIX, and has to be read to pass it.
+            if info.isreg() or info.type not in tarfile.SUPPORTED_TYPES:
                 yield info.name, info.size, lambda info=info: opened.extractfile(info)
+
+
+def _check_number(archive: Path, number: int) -> None:
+    if number > MEMBERS_LIMIT:
+        raise InputError(f"holds more than {MEMBERS_LIMIT} members", archive, _UNPACK)
 
 
 def _copy(
@@ -156,5 +202,5 @@ def _too_large(archive: Path, path: str, allowed: int) -> InputError:
     return InputError(
         f"{path} unpacks to more than the {allowed} bytes allowed",
         archive,
-        "unpack it yourself and give the folder",
+        _UNPACK,
     )

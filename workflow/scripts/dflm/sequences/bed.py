@@ -72,12 +72,11 @@ def read_peaks(path: str | os.PathLike) -> Peaks:
     numbers: list[tuple[int, int, int, float]] = []
     columns = 0
     for number, line in text_lines(path, "give a BED or narrowPeak file, plain or gzipped"):
-        text = line.removeprefix("\ufeff")
-        if not text.strip() or f"{text} ".startswith(_PASSED_OVER):
+        if not line.strip() or f"{line} ".startswith(_PASSED_OVER):
             continue
-        fields = [field.strip() for field in text.split("\t")]
+        fields = [field.strip() for field in line.split("\t")]
         if len(fields) == 1:
-            fields = text.split()
+            fields = line.split()
         columns = columns or len(fields)
         try:
             numbers.append(_numbers(fields, columns))

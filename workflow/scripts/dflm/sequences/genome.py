@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import atomic_path, read_json, sha256_of, write_json
+from dflm.files import BROKEN_NUMPY, atomic_path, read_json, sha256_of, write_json
 from dflm.sequences.fasta import ContigContent, FastaReader, Sink
 from dflm.sequences.kmers import BASES
 
@@ -220,6 +220,27 @@ def _check_patterns(fasta, names, entries, include, exclude, validation) -> None
             )
 
 
+def _entries(content: dict, index: str | os.PathLike, mend: str) -> list[dict]:
+    """Return the contigs of an index after a look at what is read of them."""
+    entries = content.get("contigs")
+    seen = set()
+    for number, entry in enumerate(entries if isinstance(entries, list) else [None]):
+        told = entry if isinstance(entry, dict) else {}
+        name, file, length = (told.get(key) for key in ("name", "file", "length"))
+        if (
+            not isinstance(name, str)
+            or not isinstance(file, str)
+            or Path(file).name != file
+            or type(length) is not int
+            or length < 0
+            or told.get("split") not in SPLITS
+            or name in seen
+        ):
+            raise InputError(f"contig {number + 1} is no contig, or one told before", index, mend)
+        seen.add(name)
+    return entries
+
+
 class GenomeIndex:
     """The contigs of a sharded genome.
 
@@ -253,16 +274,17 @@ class GenomeIndex:
             raise InputError(
                 f"format version {content.get('format_version')}, not {FORMAT_VERSION}", index, mend
             )
-        for entry in content["contigs"]:
+        for entry in _entries(content, index, mend):
             path = Path(contigs_dir) / entry["file"]
             try:
                 with open(path, "rb") as stream:
-                    np.lib.format.read_magic(stream)
+                    if np.lib.format.read_magic(stream) != (1, 0):
+                        raise ValueError("another version of numpy's format")
                     shape, _, kind = np.lib.format.read_array_header_1_0(stream)
                     held = os.fstat(stream.fileno()).st_size - stream.tell()
             except FileNotFoundError:
                 raise InputError(f"no array of contig {entry['name']}", path, mend) from None
-            except ValueError as error:
+            except BROKEN_NUMPY as error:
                 raise InputError(f"no array of codes ({error})", path, mend) from None
             if kind != np.uint8 or shape != (entry["length"],) or held != entry["length"]:
                 raise InputError(

@@ -6,6 +6,7 @@ import os
 
 from dflm import downloads
 from dflm.errors import InputError
+from dflm.sequences.archives import MEMBER_LIMIT
 from dflm.sequences.chipseq import TEST_ENDING, TRAIN_ENDING, SetFiles, find_sets
 
 
@@ -52,5 +53,5 @@ def take_set(
                 dataset,
                 f"give it in the sheet, or put {dataset}{ending} into {folder or 'a folder'}",
             )
-    downloads.fetch(train, out_train, train_checksum)
-    downloads.fetch(test, out_test, test_checksum)
+    downloads.fetch(train, out_train, train_checksum, max_bytes=MEMBER_LIMIT)
+    downloads.fetch(test, out_test, test_checksum, max_bytes=MEMBER_LIMIT)
