@@ -171,6 +171,21 @@ def test_a_stopped_scan_goes_on_to_the_same_scores(scorer, world, tmp_path, monk
     assert not (tmp_path / "parts").exists()
 
 
+@pytest.mark.parametrize("damaged", ["npy", "json"])
+def test_a_damaged_piece_is_scored_anew(scorer, world, tmp_path, damaged):
+    _, _, path = world
+    whole = list(scanned(scorer, path, tmp_path).pieces())
+    number = len(whole)
+    path_of_one = sorted(tmp_path.glob(f"*.{damaged}"))[0]
+    content = bytearray(path_of_one.read_bytes())
+    content[-3] ^= 64
+    path_of_one.write_bytes(content)
+    parts = scanned(scorer, path, tmp_path)
+    assert parts.kept == number - 1
+    for before, after in zip(whole, parts.pieces(), strict=True):
+        np.testing.assert_array_equal(before.scores.forward, after.scores.forward)
+
+
 def test_parts_of_another_scan_are_not_used(scorer, world, tmp_path):
     _, _, path = world
     scanned(scorer, path, tmp_path)

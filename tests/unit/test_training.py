@@ -349,6 +349,11 @@ def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path,
     assert results(torn) == results(whole)
 
 
+def flipped(content, place):
+    """Return the content with one bit changed; in the middle of a checkpoint that is a weight."""
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -356,6 +361,7 @@ def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path,
         lambda p: p.write_bytes(b""),
         lambda p: p.write_bytes(b"no checkpoint"),
         lambda p: p.write_bytes(p.read_bytes()[:-2000] + bytes(2000)),
+        lambda p: p.write_bytes(flipped(p.read_bytes(), 20_000)),
     ],
 )
 def test_a_damaged_checkpoint_is_not_resumed(tmp_path, damage, caplog):

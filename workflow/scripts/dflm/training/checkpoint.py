@@ -10,6 +10,8 @@ import logging
 import os
 import pickle
 import signal
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,12 @@ log = logging.getLogger(__name__)
 # job step, and nothing but a training takes notice of this one: SIGTERM would end the shell around
 # it at once, and the step be cleared away while the checkpoint is being written.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
+
+# What reading a damaged checkpoint raises; a damaged header can also ask for what zipfile lacks.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, NotImplementedError, zlib.error, pickle.UnpicklingError),
+    *(RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError),
+)
 
 
 class Checkpoint:
@@ -91,12 +99,16 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
+            # torch.load does not look at the checksums that torch.save writes.
+            with zipfile.ZipFile(self.path) as archive:
+                if part := archive.testzip():
+                    raise zipfile.BadZipFile(f"the checksum of {part} is another")
             # weights_only: a checkpoint is data and must not be able to run code.
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             content = {name: content[name] for name in ("fingerprint", "rng", "state")}
             if not isinstance(content["rng"], list):
                 raise TypeError("of another version")
-        except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError) as e:
+        except _UNREADABLE as e:
             reason = str(e).partition("\n")[0]
             log.warning("%s cannot be read (%s): starting afresh", self.path, reason)
             return None
