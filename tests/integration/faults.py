@@ -63,10 +63,12 @@ LOCKED = "cannot be locked"
 
 @dataclass(frozen=True)
 class Job:
-    """A job of the finished run: of which rule, what it wrote, and how long it took."""
+    """A job of the finished run: what it read and wrote, when it began, how long it took."""
 
     rule: str
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    began: float
     seconds: float
 
     @property
@@ -191,16 +193,21 @@ def copy_of(run: Run, folder: Path) -> Run:
 
 def jobs_of(run: Run) -> list[Job]:
     """Return the jobs of a finished run, by what Snakemake noted of them."""
-    found = {}
-    for path in (run.folder / ".snakemake" / "metadata").rglob("*"):
+    found: dict[tuple[str, ...], list] = {}
+    notes = run.folder / ".snakemake" / "metadata"
+    for path in notes.rglob("*"):
         if path.is_file():
             note = json.loads(path.read_text())
-            key = (note["rule"], *note["log"])
-            output = decoded(path.relative_to(run.folder / ".snakemake" / "metadata"))
-            job = found.setdefault(key, [set(), 0.0])
-            job[0].add(output)
-            job[1] = max(job[1], note["endtime"] - note["starttime"])
-    return [Job(key[0], tuple(sorted(paths)), took) for key, (paths, took) in sorted(found.items())]
+            found.setdefault((note["rule"], *note["log"]), []).append(
+                (decoded(path.relative_to(notes)), note)
+            )
+    jobs = []
+    for (rule, *_), outputs in sorted(found.items()):
+        note = outputs[0][1]
+        began, ended = note["starttime"], max(each["endtime"] for _, each in outputs)
+        paths = tuple(sorted(path for path, _ in outputs))
+        jobs.append(Job(rule, tuple(note["input"]), paths, began, ended - began))
+    return jobs
 
 
 def decoded(path: Path) -> str:

@@ -46,25 +46,11 @@ SAME, REFUSED, BROKEN = "same bytes", "refused with a message", "broken"
 DAY = 86_400
 # What tells that a run was refused for a reason.
 REASON = re.compile(r"^ERROR |Error|died with|exit status|exit code", re.MULTILINE)
-# A file that a rule reads and has to find damaged. Tables hold no checksum: no one can tell a digit
-# of theirs from another.
-CHECKED = {
-    "unpack_chipseq": "resources/chipseq/archive.zip",
-    "shard_genome": "resources/genome/genome.fa.gz",
-    "split_chipseq": "resources/chipseq/STRONG*_AC.seq.gz",
-    "pretrain_lm": "results/genome/contigs/*.npy",
-    "discriminate_genome": "results/pretrain/model.safetensors",
-    "finetune_lm": "results/discriminate/model.safetensors",
-    "train_classifier": "results/finetune/*/model.safetensors",
-    "run_cnn": "results/chipseq/STRONG*/train.tsv.gz",
-    "predict": "results/classify/*/model.safetensors",
-    "check_leaks": "results/genome/contigs/*.npy",
-    "attribute": "results/classify/*/model.safetensors",
-    "find_motifs": "results/motifs/*/attributions.npz",
-    "scan_genome": "results/genome/contigs/*.npy",
-    "score_variants": "results/classify/*/model.safetensors",
-    "pack_model": "results/classify/*/model.safetensors",
-}
+# Files that hold a checksum, or lie beside one. Tables do not: no one can tell a digit of theirs
+# from another.
+CHECKED = (".zip", ".gz", ".npy", ".npz", ".safetensors")
+# Fetching compares with the checksum of the configuration, which this one does not give.
+FETCHING = ("get_genome", "get_chipseq_archive", "get_motif_database")
 
 
 class NotHere(Exception):
@@ -288,21 +274,33 @@ def resumed_from(folder: Path) -> list[Path]:
 
 def input_flipped(storm: Storm) -> None:
     """A bit is flipped of a file that a job reads, its date kept"""
-    for rule in storm.chosen(CHECKED):
-        path = storm.draw.choice(sorted(storm.folder.glob(CHECKED[rule])))
+    # The last first: what a job reads must not be lost yet.
+    for job in sorted(storm.jobs.values(), key=lambda job: job.began, reverse=True):
+        found = [path for path in files_of(storm, job.inputs) if path.suffix in CHECKED]
+        if job.rule not in storm.only or job.rule in FETCHING or not found:
+            continue
+        path = storm.draw.choice(found)
         whole, status = path.read_bytes(), path.stat()
-        storm.lose(rule)
+        storm.lose(job.rule)
         flip(path, storm.draw)
-        job = storm.jobs[rule]
-        came = storm.refused(words_of(job.outputs, job.peaks), re.escape(path.name))
+        name = re.escape(path.name)
+        came = storm.refused(words_of(job.outputs, job.peaks), rf"(?m)^ERROR .*{name}")
         path.write_bytes(whole)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         if came == SAME:
-            made = digests(storm.folder)
-            told = differences({o: storm.expected[o] for o in job.outputs if o in made}, made)
-            other = [words for words in told if words.startswith("other bytes")]
-            assert not other, f"{rule} took a damaged {path.name}:\n" + "\n".join(other)
+            made, top = digests(storm.folder), storm.folder
+            kept = {str(each.relative_to(top)) for each in files_of(storm, job.outputs)}
+            other = [each for each in kept & {*made} if made[each] != storm.expected.get(each)]
+            assert not other, f"{job.rule} took a damaged {path.name}: {other}"
         storm.note(input_flipped, came)
+
+
+def files_of(storm: Storm, paths: tuple[str, ...]) -> list[Path]:
+    """Return the files at some paths of the run, and below those that are folders."""
+    found = []
+    for path in map(storm.folder.joinpath, paths):
+        found += sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [path for path in found if path.is_file() and storm.folder in path.resolve().parents]
 
 
 # ---- disks --------------------------------------------------------------------------------------
@@ -502,7 +500,7 @@ def main() -> None:
                     print(broken, file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(root)
-    print(table(counts))
+        print(table(counts), flush=True)
     sys.exit(any(count[BROKEN] for count in counts.values()))
 
 

@@ -1,6 +1,7 @@
 """A scan scores what predict scores, finds what was planted, and goes on where it was stopped."""
 
 import gzip
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -139,6 +140,30 @@ def test_a_bigwig_holds_the_scores(scorer, world, tmp_path):
                 middle = int(start) + (WIDTH - STRIDE) // 2
                 held = file.values(piece.contig, middle, middle + STRIDE)
                 assert held == pytest.approx([value] * STRIDE, abs=1e-6, nan_ok=True)
+
+
+def test_a_bigwig_that_lacks_its_end_is_no_result(scorer, world, tmp_path, monkeypatch):
+    """As on a full disk, of which pyBigWig only warns."""
+    _, _, path = world
+    parts = scanned(scorer, path, tmp_path / "parts")
+    lengths = {piece.contig: piece.length for piece in parts.pieces()}
+    opened = pyBigWig.open
+
+    class Short:
+        def __init__(self, path, mode):
+            self.path, self.file = path, opened(path, mode)
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def close(self):
+            self.file.close()
+            os.truncate(self.path, os.path.getsize(self.path) - 100)
+
+    monkeypatch.setattr(pyBigWig, "open", Short)
+    with pytest.raises(OSError, match=r"could not be written to its end.*s\.bw"):
+        write_bigwig(tmp_path / "s.bw", parts.pieces(), lengths, scorer, SETTINGS)
+    assert not list(tmp_path.glob("*s.bw"))
 
 
 def test_a_stopped_scan_goes_on_to_the_same_scores(scorer, world, tmp_path, monkeypatch):

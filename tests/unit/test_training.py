@@ -372,6 +372,14 @@ def test_a_damaged_checkpoint_is_not_resumed(tmp_path, damage, caplog):
     assert "starting afresh" in caplog.text
 
 
+def test_a_full_disk_is_named_as_what_keeps_a_checkpoint_from_being_written(tmp_path):
+    path = tmp_path / "last.pt"
+    path.with_name(f"{path.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+        Checkpoint(path, {}).save({"x": torch.zeros(50_000)})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_checkpoint_of_other_arguments_is_not_resumed(tmp_path, caplog):
     Checkpoint(tmp_path / "last.pt", {"lr": 1.0}).save({"x": 1})
     assert Checkpoint(tmp_path / "last.pt", {"lr": 2.0}).load() is None

@@ -67,6 +67,12 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, self.path)
+        except RuntimeError as error:
+            # Of a full disk torch.save says that a position is not the one it expected.
+            reason = error.__context__
+            if isinstance(reason, OSError):
+                raise OSError(reason.errno, reason.strerror, str(self.path)) from None
+            raise
         finally:
             partial.unlink(missing_ok=True)
 
