@@ -8,6 +8,9 @@ VENV ?= .venv
 CORES ?= all
 # The folder of the run that `make verify` checks.
 RUN ?= demo
+# Of make faults: what is done, and after how long nothing more is begun.
+SEEDS ?= 1
+MINUTES ?= 60
 # The newest Python of at least 3.11 that is here, unless PYTHON names one.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
@@ -28,7 +31,7 @@ DEMO := $(SNAKEMAKE) --snakefile workflow/Snakefile --directory demo --configfil
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo verify test test-workflow test-slurm test-conda bad-input lint dry-run format bench clean
+.PHONY: help setup demo verify test test-workflow test-slurm test-conda bad-input faults lint dry-run format bench clean
 
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
@@ -42,6 +45,7 @@ help:
 	@echo "make dry-run  what the demo and the published experiment would run"
 	@echo "make format   bring the sources into the form that lint asks for"
 	@echo "make bench    run the benchmarks of tests/benchmark, an hour; QUICK=1 for a look, some minutes"
+	@echo "make faults   kill, fill, damage and disturb a small run in all its stages, an hour; SEEDS='1 2 3', MINUTES=30"
 	@echo "make clean    remove the demo, caches, $(VENV), $(PEERS) and $(FRONT)"
 	@echo "Settings: PYTHON=python3.12  VENV=.venv  CORES=all  RUN=demo"
 
@@ -154,5 +158,9 @@ bench: $(STAMP) $(PEERS_STAMP)
 		PYTHONPATH=workflow/scripts "$(BIN)/python" "$$script" $(if $(QUICK),--quick) || failed+=" $$script"; \
 	done; if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
+# In a folder of its own, where disks can be mounted: root is needed for those of the faults.
+faults: $(STAMP)
+	@OMP_NUM_THREADS=1 "$(BIN)/python" tests/integration/run_faults.py --directory faults --seeds $(SEEDS) --minutes $(MINUTES)
+
 clean:
-	rm -rf demo "$(VENV)" "$(PEERS)" "$(FRONT)" .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo faults "$(VENV)" "$(PEERS)" "$(FRONT)" .pytest_cache .ruff_cache .hypothesis

@@ -112,6 +112,7 @@ def peak_of_reading(contigs: int, length: int) -> int:
 import tempfile
 from pathlib import Path
 import numpy as np
+from dflm.files import sha256_of
 from dflm.sequences import corpus as corpora
 from dflm.sequences.genome import GenomeIndex
 corpora._HELD = 2**24
@@ -124,8 +125,9 @@ with tempfile.TemporaryDirectory() as folder:
         for at in range(0, {length}, block.size):
             out[at : at + block.size] = block
             out._mmap.madvise(4)
+        del out
         entries.append(dict(name=str(i), file=str(i), length={length}, split="train"))
-    del out
+        entries[-1]["sha256"] = sha256_of(f"{{folder}}/{{i}}")
     corpus = corpora.Corpus(GenomeIndex(dict(contigs=entries), folder), "train")
     starts = np.arange(32) * (len(corpus) // 32)
     for at in range(0, len(corpus) // 32 - 5000, 5000):

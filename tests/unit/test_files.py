@@ -1,8 +1,12 @@
 """Files are whole or not there, and the same content gives the same bytes."""
 
 import gzip
+import os
 import pickle
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from dflm.errors import InputError
@@ -15,6 +19,10 @@ from dflm.files import (
     write_gzip_text,
     write_json,
 )
+
+LIBRARY = os.environ | {
+    "PYTHONPATH": str(Path(__file__).parents[2] / "workflow" / "scripts"),
+}
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -38,6 +46,22 @@ def test_a_write_makes_missing_folders_and_keeps_the_ending(tmp_path):
         assert temporary.parent == tmp_path / "x" / "y"
         temporary.write_text("")
     assert [p.name for p in (tmp_path / "x" / "y").iterdir()] == ["a.tsv.gz"]
+
+
+def test_what_a_killed_write_left_goes_with_the_next_one_and_nothing_else(tmp_path):
+    target = tmp_path / "a.txt"
+    program = "import os, sys; from dflm.files import atomic_path as f\n"
+    program += "with f(sys.argv[1]) as t: t.write_text('half'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", program, str(target)], env=LIBRARY, check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith(".a.txt")
+    kept = {f".{os.getppid()}.a.txt", ".x.a.txt", f"{left.name}x", left.name.replace("a.", "b.")}
+    for name in kept:
+        (tmp_path / name).write_text("of another")
+    with atomic_path(target) as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == kept | {"a.txt"}
+    assert target.read_text() == "whole"
 
 
 def test_json_is_sorted_and_strict(tmp_path):

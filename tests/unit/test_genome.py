@@ -224,6 +224,20 @@ def test_a_missing_file(tmp_path):
             shard_genome(path, tmp_path / "c", tmp_path / "i.json", **CHOICE)
 
 
+def test_an_array_that_has_changed_is_not_read(tmp_path):
+    index = shard(tmp_path, GENOME.encode())
+    name = index.contigs("validation")[0]
+    path = index.contigs_dir / index.entry(name)["file"]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"{path}: the array is damaged"):
+        index.codes(name)
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert index.codes(name).tobytes() == bytes(content[-index.entry(name)["length"] :])
+
+
 def test_zeros_after_a_gzip_member_are_padding(tmp_path):
     assert shard(tmp_path, packed(GENOME.encode()) + bytes(100)).contigs("validation")
 

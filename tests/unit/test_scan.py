@@ -1,6 +1,7 @@
 """A scan scores what predict scores, finds what was planted, and goes on where it was stopped."""
 
 import gzip
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -141,6 +142,30 @@ def test_a_bigwig_holds_the_scores(scorer, world, tmp_path):
                 assert held == pytest.approx([value] * STRIDE, abs=1e-6, nan_ok=True)
 
 
+def test_a_bigwig_that_lacks_its_end_is_no_result(scorer, world, tmp_path, monkeypatch):
+    """As on a full disk, of which pyBigWig only warns."""
+    _, _, path = world
+    parts = scanned(scorer, path, tmp_path / "parts")
+    lengths = {piece.contig: piece.length for piece in parts.pieces()}
+    opened = pyBigWig.open
+
+    class Short:
+        def __init__(self, path, mode):
+            self.path, self.file = path, opened(path, mode)
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def close(self):
+            self.file.close()
+            os.truncate(self.path, os.path.getsize(self.path) - 100)
+
+    monkeypatch.setattr(pyBigWig, "open", Short)
+    with pytest.raises(OSError, match=r"could not be written to its end.*s\.bw"):
+        write_bigwig(tmp_path / "s.bw", parts.pieces(), lengths, scorer, SETTINGS)
+    assert not list(tmp_path.glob("*s.bw"))
+
+
 def test_a_stopped_scan_goes_on_to_the_same_scores(scorer, world, tmp_path, monkeypatch):
     _, _, path = world
     whole = list(scanned(scorer, path, tmp_path / "whole").pieces())
@@ -169,6 +194,21 @@ def test_a_stopped_scan_goes_on_to_the_same_scores(scorer, world, tmp_path, monk
         np.testing.assert_array_equal(before.scores.reverse, after.scores.reverse)
     parts.remove()
     assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize("damaged", ["npy", "json"])
+def test_a_damaged_piece_is_scored_anew(scorer, world, tmp_path, damaged):
+    _, _, path = world
+    whole = list(scanned(scorer, path, tmp_path).pieces())
+    number = len(whole)
+    path_of_one = sorted(tmp_path.glob(f"*.{damaged}"))[0]
+    content = bytearray(path_of_one.read_bytes())
+    content[-3] ^= 64
+    path_of_one.write_bytes(content)
+    parts = scanned(scorer, path, tmp_path)
+    assert parts.kept == number - 1
+    for before, after in zip(whole, parts.pieces(), strict=True):
+        np.testing.assert_array_equal(before.scores.forward, after.scores.forward)
 
 
 def test_parts_of_another_scan_are_not_used(scorer, world, tmp_path):

@@ -349,6 +349,11 @@ def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path,
     assert results(torn) == results(whole)
 
 
+def flipped(content, place):
+    """Return the content with one bit changed; in the middle of a checkpoint that is a weight."""
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -356,6 +361,7 @@ def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path,
         lambda p: p.write_bytes(b""),
         lambda p: p.write_bytes(b"no checkpoint"),
         lambda p: p.write_bytes(p.read_bytes()[:-2000] + bytes(2000)),
+        lambda p: p.write_bytes(flipped(p.read_bytes(), 20_000)),
     ],
 )
 def test_a_damaged_checkpoint_is_not_resumed(tmp_path, damage, caplog):
@@ -364,6 +370,14 @@ def test_a_damaged_checkpoint_is_not_resumed(tmp_path, damage, caplog):
     damage(tmp_path / "last.pt")
     assert saved.load() is None
     assert "starting afresh" in caplog.text
+
+
+def test_a_full_disk_is_named_as_what_keeps_a_checkpoint_from_being_written(tmp_path):
+    path = tmp_path / "last.pt"
+    path.with_name(f"{path.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+        Checkpoint(path, {}).save({"x": torch.zeros(50_000)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_of_other_arguments_is_not_resumed(tmp_path, caplog):

@@ -28,10 +28,9 @@ class Snakemake:
             [*command, "--directory", str(self.folder), *self.options, *arguments],
             cwd=self.folder,
             env=os.environ | {"XDG_CACHE_HOME": str(self.folder / "cache")},
-            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            **how,
+            **({"stdout": subprocess.PIPE} | how),
         )
 
     def __call__(self, *arguments, fails=False):

@@ -43,7 +43,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary sibling of `path` to write to, moved to `path` when the block ends well.
 
     The sibling keeps the ending of `path`, since several writers choose their format by it.
-    When the block raises, the sibling is removed and what stood at `path` stays as it was.
+    When the block raises, the sibling is removed and what stood at `path` stays as it was. A
+    sibling that a killed process left is removed by the next one that writes `path`.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_behind(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
@@ -64,6 +66,26 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove the siblings of processes that are gone: SIGKILL leaves no time to tidy up."""
+    ending = f".{path.name}"
+    for name in os.listdir(path.parent):
+        number = name[1 : -len(ending)]
+        if name == f".{number}{ending}" and number.isdecimal() and not _is_running(int(number)):
+            path.with_name(name).unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Say whether there is a process of this number on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:

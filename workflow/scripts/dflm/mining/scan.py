@@ -92,15 +92,20 @@ class ScanParts:
         card = path.with_suffix(".json")
         done = False
         if card.is_file() and path.is_file():
-            content = read_json(card)
-            done = content.get("identity") == self._identity and content.get("key") == key
+            try:
+                content = read_json(card)
+            except InputError:  # damaged: the piece is scored anew
+                content = {}
+            wanted = {"identity": self._identity, "key": key, "sha256": sha256_of(path)}
+            done = all(content.get(name) == value for name, value in wanted.items())
         self.kept += done
         return path, done
 
     def finish(self, path: Path, key: str, contig: str, start: int, end: int, length: int) -> None:
         """Record that a piece is whole."""
         place = {"contig": contig, "start": start, "end": end, "length": length}
-        write_json(path.with_suffix(".json"), {"identity": self._identity, "key": key, **place})
+        about = {"identity": self._identity, "key": key, "sha256": sha256_of(path)}
+        write_json(path.with_suffix(".json"), about | place)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the pieces in the order in which they were claimed."""

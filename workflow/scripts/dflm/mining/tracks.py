@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +58,8 @@ def write_bigwig(
     ------
     InputError
         If there is no contig at all.
+    OSError
+        If the file could not be written to its end.
     """
     import pyBigWig
 
@@ -80,6 +84,21 @@ def write_bigwig(
                         validate=False,
                     )
         file.close()
+        _check_whole(temporary, path)
+
+
+def _check_whole(written: Path, path: str | os.PathLike) -> None:
+    """Raise OSError if a bigWig lacks its end, of which pyBigWig only warns.
+
+    A bigWig begins and ends with the same four bytes.
+    """
+    with open(written, "rb") as stream:
+        first = stream.read(4)
+        stream.seek(-4, os.SEEK_END)
+        whole = stream.read(4) == first
+    if not whole:
+        reason = "the bigWig could not be written to its end; is the disk full?"
+        raise OSError(errno.EIO, reason, str(path))
 
 
 def _values(piece: Piece, rows: slice, scorer: Scorer, value: str) -> np.ndarray:

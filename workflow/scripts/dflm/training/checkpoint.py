@@ -59,6 +59,13 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, self.path)
+        except (RuntimeError, OSError) as error:
+            # Of a full disk torch.save may say that a position is not the one it expected, and the
+            # stream does not say which file it is.
+            reason = error if isinstance(error, OSError) else error.__context__
+            if isinstance(reason, OSError):
+                raise OSError(reason.errno, reason.strerror, str(self.path)) from None
+            raise
         finally:
             partial.unlink(missing_ok=True)
 
