@@ -274,6 +274,8 @@ def test_snakemake_killed_leaves_jobs_that_can_be_ended_and_a_run_that_goes_on(f
 
 
 def test_ctrl_c_cancels_the_jobs(untrained):
+    # Long enough not to end before the signal has come to it.
+    untrained.configure(datasets={"select": list(NAMES)}, pretrain={"epochs": 1000})
     with untrained.running("--", PRETRAINED) as process:
         pretraining(untrained, process)
         process.send_signal(signal.SIGINT)
@@ -305,7 +307,9 @@ def test_pretraining_longer_than_its_limit_goes_on_in_another_job(finished, tmp_
         minutes = int(used.split(":")[-2]) + (2 if warned else 1)
         command = ("scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}")
         subprocess.run(command, check=True)
-        until(lambda: goes_on in run.log("pretrain_lm"), process)
+        # Between the two jobs there is no log.
+        log = run.folder / "logs" / "pretrain_lm.log"
+        until(lambda: log.exists() and goes_on in log.read_text(), process)
         process.send_signal(signal.SIGINT)
         output = run.ends(process, fails=True)
         until(lambda: not jobs_of(process))
