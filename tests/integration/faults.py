@@ -3,16 +3,12 @@
 import base64
 import contextlib
 import copy
-import csv
 import functools
-import hashlib
-import io
 import json
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,50 +212,6 @@ def decoded(path: Path) -> str:
 
 
 # ---- what is the same ---------------------------------------------------------------------------
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that a run makes, without the times that some tell.
-
-    `logs/` and `benchmarks/` are times all through. Files with a dot in front count too: what is
-    left of a write that was killed is a difference.
-    """
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(
-            timeless(path.name, path.read_bytes())
-        ).hexdigest()
-        for top in ("results", "resources")
-        for path in sorted((folder / top).rglob("*"))
-        if path.is_file() and path.parent.name != "seconds"
-    }
-
-
-def timeless(name: str, content: bytes) -> bytes:
-    """Return a file without its times: how long jobs ran."""
-    if name == "metrics.json":
-        told = json.loads(content)
-        told.pop("seconds", None)
-        return json.dumps(told, sort_keys=True).encode()
-    if name in ("auc.tsv", "methods.tsv"):
-        rows = list(csv.DictReader(io.StringIO(content.decode()), delimiter="\t"))
-        return json.dumps([row | {"runtime_seconds": ""} for row in rows]).encode()
-    if name == "auc.html":  # the last cell of a row
-        return re.sub(rb'<td class="n" data-value="[0-9.]*">[0-9]*</td></tr>', b"</tr>", content)
-    if name == "release.zip":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            parts = [
-                (
-                    member,
-                    hashlib.sha256(timeless(Path(member).name, archive.read(member))).hexdigest(),
-                )
-                for member in archive.namelist()
-            ]
-        return json.dumps(parts).encode()
-    if name == "SHA256SUMS":  # of metrics.json and auc.*, which tell times
-        lines = content.decode().splitlines()
-        timed = ("auc.tsv", "auc.html", "metrics.json")
-        return "\n".join(line for line in lines if not line.endswith(timed)).encode()
-    return content
 
 
 def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:

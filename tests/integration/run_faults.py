@@ -35,15 +35,17 @@ from faults import (
     Run,
     copy_of,
     differences,
-    digests,
     jobs_of,
     prepare,
     scripts,
     words_of,
 )
+from timeless import digests
 
 SAME, REFUSED, BROKEN = "same bytes", "refused with a message", "broken"
 DAY = 86_400
+ROUNDS = 3  # in which the job of a rule may be met
+MADE = ("results", "resources")
 # What tells that a run was refused for a reason.
 REASON = re.compile(r"^ERROR |Error|died with|exit status|exit code", re.MULTILINE)
 # Files that hold a checksum, or lie beside one. Tables do not: no one can tell a digit of theirs
@@ -127,7 +129,7 @@ class Storm:
         _, left = psutil.wait_procs(self.run.orphans(), timeout=120)
         if left:
             return f"jobs do not end: {left}"
-        return "\n".join(differences(self.expected, digests(self.folder))) or None
+        return "\n".join(differences(self.expected, digests(self.folder, *MADE))) or None
 
     def refused(self, words: tuple[str, ...], *patterns: str) -> str | None:
         """Run into a fault; return the outcome, and raise AssertionError if that is broken."""
@@ -172,16 +174,23 @@ def kills(storm: Storm) -> None:
     """From nothing to the end, with a kill at a random moment of a job of every rule."""
     storm.lose_all()
     rules, shift = sorted(storm.only), storm.draw.randrange(len(KILLS))
+    pending = {*rules}
 
     def kill(snakemake: subprocess.Popen, job: psutil.Process, rule: str) -> bool:
         time.sleep(storm.draw.uniform(0, storm.jobs[rule].seconds))
+        if not job.is_running():
+            return False
         fault = KILLS[(rules.index(rule) + shift) % len(KILLS)]
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             fault(snakemake, job)
         storm.note(fault, SAME)
         return True
 
-    weather(storm, {*rules}, kill)
+    # A job that ended before its moment came runs again.
+    for _ in range(ROUNDS):
+        weather(storm, pending, kill)
+        storm.lose(*pending)
+    told_of(pending)
 
 
 def weather(storm: Storm, pending: set[str], disturb: Callable) -> None:
@@ -214,6 +223,10 @@ def weather(storm: Storm, pending: set[str], disturb: Callable) -> None:
                 assert failed < 3, f"it does not end:\n{output}"
                 assert storm.came, f"it fails undisturbed:\n{output}"
                 storm.came[-1][1] = REFUSED
+
+
+def told_of(pending: set[str]) -> None:
+    """Say which rules were not disturbed."""
     if pending:
         print(f"too fast to be met: {', '.join(sorted(pending))}", file=sys.stderr, flush=True)
 
@@ -261,7 +274,9 @@ def checkpoints(storm: Storm) -> None:
             return False
 
         storm.lose(*resuming)
-        weather(storm, {*resuming}, damage)
+        pending = {*resuming}
+        weather(storm, pending, damage)
+        told_of(pending)
 
 
 def resumed_from(folder: Path) -> list[Path]:
@@ -288,7 +303,7 @@ def input_flipped(storm: Storm) -> None:
         path.write_bytes(whole)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         if came == SAME:
-            made, top = digests(storm.folder), storm.folder
+            made, top = digests(storm.folder, *MADE), storm.folder
             kept = {str(each.relative_to(top)) for each in files_of(storm, job.outputs)}
             other = [each for each in kept & {*made} if made[each] != storm.expected.get(each)]
             assert not other, f"{job.rule} took a damaged {path.name}: {other}"
@@ -470,7 +485,7 @@ def main() -> None:
     counts: dict[str, Counter] = {}
     try:
         run = undisturbed(root / "whole")
-        expected, jobs = digests(run.folder), jobs_of(run)
+        expected, jobs = digests(run.folder, *MADE), jobs_of(run)
         if missing := {*scripts()} - {job.rule for job in jobs} - {*RULES_LEFT_OUT}:
             raise SystemExit(f"the world runs no job of {', '.join(sorted(missing))}")
         print("undisturbed run: done", file=sys.stderr, flush=True)

@@ -12,9 +12,7 @@ run, by the AUROC of each set and by the classifiers' weights. All precisions ar
 import argparse
 import copy
 import csv
-import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,57 +46,10 @@ RUNS = {
 REPEATED = (("1 thread", "1 thread again"), ("2 threads", "2 threads again"))
 
 
-def repeated(path: Path) -> bytes:
-    """Return what must be the same of a result of two runs: all but what tells of times."""
-    if path.parent.name == "seconds":
-        return b""
-    if path.name == "metrics.json":
-        metrics = json.loads(path.read_text())
-        metrics.pop("seconds", None)
-        return json.dumps(metrics).encode()
-    if path.name in ("auc.tsv", "methods.tsv"):
-        with path.open() as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        return json.dumps([row | {"runtime_seconds": ""} for row in rows]).encode()
-    if path.name == "auc.html":
-        return _without_last_column(path.read_text()).encode()
-    if path.name == "provenance.json":
-        return _without_times(path)
-    return path.read_bytes()
-
-
-def _without_last_column(page: str) -> str:
-    """Return the page of the summary without its column of times, the last number of a row."""
-    return re.sub(r'<td class="n" data-value="[^"]*">[^<]*</td></tr>', "</tr>", page)
-
-
-def _without_times(record: Path) -> bytes:
-    """Return the record of a run without its command and the checksums of what tells of times."""
-    content = json.loads(record.read_text())
-    root = Path(str(record.resolve()).removesuffix(content["path"]))
-    content["command"] = None
-    for name, told in content["files"].items():
-        if repeated(root / name) != (root / name).read_bytes():
-            told |= {"sha256": None, "bytes": None}
-    return json.dumps(content).encode()
-
-
 def differences(one: Path, other: Path) -> list[str]:
     """Return the results of which two runs have not the same bytes, or that one of them lacks."""
-    found = [
-        {
-            path.relative_to(folder).as_posix(): path
-            for path in sorted((folder / "results").rglob("*"))
-            if path.is_file() and not path.name.startswith(".")
-        }
-        for folder in (one, other)
-    ]
-    here, there = found
-    return [
-        name
-        for name in sorted(here.keys() | there.keys())
-        if not (name in here and name in there) or repeated(here[name]) != repeated(there[name])
-    ]
+    here, there = (digests(folder, "results") for folder in (one, other))
+    return sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
 
 
 def run(
