@@ -26,6 +26,7 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "workflow"))
 from safetensors.numpy import load_file
 from test_method_runs import OWN
 from test_workflow import CONFIG
+from timeless import digests
 
 STAGES = ("pretrain", "discriminate", "finetune", "classifier", "predict", "cnn")
 THREADED = (
