@@ -247,17 +247,17 @@ def checkpoints(storm: Storm) -> None:
 
         def damage(snakemake, job, rule, fault=fault) -> bool:
             folders = {(storm.folder / path).parent for path in storm.jobs[rule].outputs}
-            with contextlib.suppress(psutil.NoSuchProcess):  # it ended before it was met
-                while snakemake.poll() is None:
-                    job.suspend()
-                    found = [path for folder in folders for path in resumed_from(folder)]
-                    if found:
-                        job.kill()
-                        fault(storm.draw.choice(sorted(found)), storm.draw)
-                        storm.note(fault, SAME)
-                        return True
-                    job.resume()
-                    time.sleep(0.005)
+            if not any(map(resumed_from, folders)):
+                return False
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                job.suspend()
+                found = [path for folder in folders for path in resumed_from(folder)]
+                if found:
+                    job.kill()
+                    fault(storm.draw.choice(sorted(found)), storm.draw)
+                    storm.note(fault, SAME)
+                    return True
+                job.resume()
             return False
 
         storm.lose(*resuming)
@@ -266,7 +266,8 @@ def checkpoints(storm: Storm) -> None:
 
 def resumed_from(folder: Path) -> list[Path]:
     """Return the files from which a killed job goes on whose outputs stand in a folder."""
-    return [*folder.glob("checkpoints/last.pt"), *folder.glob("parts/*.npy")]
+    # What begins with a dot is not finished yet.
+    return [*folder.glob("checkpoints/last.pt"), *folder.glob("parts/[!.]*.npy")]
 
 
 # ---- files that are read ------------------------------------------------------------------------
@@ -427,8 +428,7 @@ def blow(kind: Callable, storm: Storm) -> str | None:
         broken = str(error)
         storm.note(kind, BROKEN)
     finally:
-        for process in storm.run.orphans():
-            process.kill()
+        storm.run.kill_all()
     if broken and not any(outcome == BROKEN for _, outcome in storm.came):
         # Which of its faults did it cannot be told from the end: run them with --stages.
         for each in storm.came:
