@@ -5,8 +5,10 @@ import contextlib
 import copy
 import functools
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,10 +83,15 @@ class Run(Snakemake):
         *("score_variants=1", *(f"{rule}=1" for rule in TRAININGS)),
     )
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.launched: list[subprocess.Popen] = []
+
     def launch(self, words: tuple[str, ...]) -> subprocess.Popen:
         """Start Snakemake in a process group of its own, with its output in a file."""
         with (self.folder / "output.txt").open("w") as file:
-            return self.start(*words, stdout=file, start_new_session=True)
+            self.launched.append(self.start(*words, stdout=file, start_new_session=True))
+        return self.launched[-1]
 
     def ends(self, words: tuple[str, ...]) -> tuple[bool, str]:
         """Run Snakemake; return whether it ended well, and its output."""
@@ -123,6 +130,15 @@ class Run(Snakemake):
                 if script_of(process) and Path(process.cwd()) == self.folder:
                     found.append(process)
         return found
+
+    def kill_all(self) -> None:
+        """Leave nothing running, however a storm ended."""
+        for snakemake in self.launched:
+            if snakemake.poll() is None:
+                os.killpg(snakemake.pid, signal.SIGKILL)
+                snakemake.wait()
+        for process in self.orphans():
+            process.kill()
 
 
 def script_of(process: psutil.Process) -> str | None:

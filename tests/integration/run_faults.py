@@ -44,7 +44,6 @@ from timeless import digests
 
 SAME, REFUSED, BROKEN = "same bytes", "refused with a message", "broken"
 DAY = 86_400
-ROUNDS = 3  # in which the job of a rule may be met
 MADE = ("results", "resources")
 # What tells that a run was refused for a reason.
 REASON = re.compile(r"^ERROR |Error|died with|exit status|exit code", re.MULTILINE)
@@ -174,27 +173,28 @@ def kills(storm: Storm) -> None:
     """From nothing to the end, with a kill at a random moment of a job of every rule."""
     storm.lose_all()
     rules, shift = sorted(storm.only), storm.draw.randrange(len(KILLS))
-    pending = {*rules}
+    pending, tries = {*rules}, 4
 
     def kill(snakemake: subprocess.Popen, job: psutil.Process, rule: str) -> bool:
         time.sleep(storm.draw.uniform(0, storm.jobs[rule].seconds))
-        if not job.is_running():
-            return False
         fault = KILLS[(rules.index(rule) + shift) % len(KILLS)]
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        try:
             fault(snakemake, job)
+        except (psutil.NoSuchProcess, ProcessLookupError):  # it ended before
+            return False
         storm.note(fault, SAME)
         return True
 
-    # A job that ended before its moment came runs again.
-    for _ in range(ROUNDS):
+    weather(storm, pending, kill)
+    while pending and (tries := tries - 1):  # those that were over before they were met
+        storm.lose(*sorted(pending))
         weather(storm, pending, kill)
-        storm.lose(*pending)
-    told_of(pending)
+    if pending:
+        print(f"not met: {', '.join(sorted(pending))}", file=sys.stderr, flush=True)
 
 
 def weather(storm: Storm, pending: set[str], disturb: Callable) -> None:
-    """Run all commands to their ends; disturb the first job of each pending rule, one a run.
+    """Run all commands to their ends; disturb a job of each pending rule.
 
     A run that fails without being disturbed has met what ran on from an earlier one: it has to say
     so, and the disturbance before it counts as refused.
@@ -204,11 +204,10 @@ def weather(storm: Storm, pending: set[str], disturb: Callable) -> None:
         while True:
             snakemake, disturbed = storm.run.launch(words), False
             while snakemake.poll() is None:
-                for job, rule in () if disturbed else storm.run.jobs(snakemake):
+                for job, rule in storm.run.jobs(snakemake):
                     if rule in pending and disturb(snakemake, job, rule):
                         pending.remove(rule)
                         disturbed = True
-                        break
                 time.sleep(0.01)
             output = storm.run.output()
             if snakemake.returncode == 0:
@@ -223,12 +222,6 @@ def weather(storm: Storm, pending: set[str], disturb: Callable) -> None:
                 assert failed < 3, f"it does not end:\n{output}"
                 assert storm.came, f"it fails undisturbed:\n{output}"
                 storm.came[-1][1] = REFUSED
-
-
-def told_of(pending: set[str]) -> None:
-    """Say which rules were not disturbed."""
-    if pending:
-        print(f"too fast to be met: {', '.join(sorted(pending))}", file=sys.stderr, flush=True)
 
 
 # ---- what a killed job goes on from ------------------------------------------------------------
@@ -260,28 +253,30 @@ def checkpoints(storm: Storm) -> None:
 
         def damage(snakemake, job, rule, fault=fault) -> bool:
             folders = {(storm.folder / path).parent for path in storm.jobs[rule].outputs}
-            with contextlib.suppress(psutil.NoSuchProcess):  # it ended before it was met
-                while snakemake.poll() is None:
-                    job.suspend()
-                    found = [path for folder in folders for path in resumed_from(folder)]
-                    if found:
-                        job.kill()
-                        fault(storm.draw.choice(sorted(found)), storm.draw)
-                        storm.note(fault, SAME)
-                        return True
-                    job.resume()
-                    time.sleep(0.005)
+            if not any(map(resumed_from, folders)):
+                return False
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                job.suspend()
+                found = [path for folder in folders for path in resumed_from(folder)]
+                if found:
+                    job.kill()
+                    fault(storm.draw.choice(sorted(found)), storm.draw)
+                    storm.note(fault, SAME)
+                    return True
+                job.resume()
             return False
 
         storm.lose(*resuming)
         pending = {*resuming}
         weather(storm, pending, damage)
-        told_of(pending)
+        if pending:
+            print(f"not met: {', '.join(sorted(pending))}", file=sys.stderr, flush=True)
 
 
 def resumed_from(folder: Path) -> list[Path]:
     """Return the files from which a killed job goes on whose outputs stand in a folder."""
-    return [*folder.glob("checkpoints/last.pt"), *folder.glob("parts/*.npy")]
+    # What begins with a dot is not finished yet.
+    return [*folder.glob("checkpoints/last.pt"), *folder.glob("parts/[!.]*.npy")]
 
 
 # ---- files that are read ------------------------------------------------------------------------
@@ -372,7 +367,7 @@ def read_only(storm: Storm) -> None:
         options("ro")
         for rule in storm.chosen(rules):
             words = words_of(storm.jobs[rule].outputs, storm.jobs[rule].peaks)
-            came = storm.refused(words, "Read-only file system")
+            came = storm.refused(words, "Read-only file system", "Write-protected output files")
             assert came == REFUSED, "it ended well on a disk that takes no writes"
             storm.note(read_only, came)
         options("rw")
@@ -442,8 +437,7 @@ def blow(kind: Callable, storm: Storm) -> str | None:
         broken = str(error)
         storm.note(kind, BROKEN)
     finally:
-        for process in storm.run.orphans():
-            process.kill()
+        storm.run.kill_all()
     if broken and not any(outcome == BROKEN for _, outcome in storm.came):
         # Which of its faults did it cannot be told from the end: run them with --stages.
         for each in storm.came:
