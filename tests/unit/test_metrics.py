@@ -285,7 +285,7 @@ def test_predictions_of_another_file_are_refused(files):
     [
         ("probability\t", "score\t", "header lacks probability"),
         ("\t1\t0.", "\t1\tx0.", "line 2 holds no label"),
-        ("\t1\t0.", "\t1\tnan\t0.", "not numbers from 0 to 1"),
+        ("\t1\t0.", "\t1\t9.", "line 2 holds no label"),
     ],
 )
 def test_damaged_predictions_name_the_file(files, old, new, message):

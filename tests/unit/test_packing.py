@@ -38,7 +38,7 @@ def test_a_packed_model_is_whole_and_is_listed(files, tmp_path, capsys):
     }
     assert "seconds" not in json.loads((folder / "metrics.json").read_text())
     _, *rows = (folder / "thresholds.tsv").read_text().splitlines()
-    assert {row.split("\t")[2] for row in rows} == {"max_mcc", "fdr", "half"}
+    assert {row.split("\t")[1] for row in rows} == {"max_mcc", "fdr", "half"}
     assert "AUROC 0.9300" in (folder / "README.md").read_text()
     subprocess.run(["sha256sum", "-c", "--quiet", SUMS], cwd=folder, check=True)
     assert main(["models", str(folder.parent)]) == 0
