@@ -118,7 +118,7 @@ class Run(Snakemake):
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                     if script := script_of(process):
                         # Several rules may share a script: the last that began.
-                        rules = [rule for rule in started if scripts()[rule] == script]
+                        rules = [rule for rule in started if scripts().get(rule) == script]
                         if rules:
                             yield process, rules[-1]
 

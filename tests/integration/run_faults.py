@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -173,7 +174,7 @@ def kills(storm: Storm) -> None:
     """From nothing to the end, with a kill at a random moment of a job of every rule."""
     storm.lose_all()
     rules, shift = sorted(storm.only), storm.draw.randrange(len(KILLS))
-    pending, tries = {*rules}, 4
+    pending = {*rules}
 
     def kill(snakemake: subprocess.Popen, job: psutil.Process, rule: str) -> bool:
         time.sleep(storm.draw.uniform(0, storm.jobs[rule].seconds))
@@ -186,7 +187,9 @@ def kills(storm: Storm) -> None:
         return True
 
     weather(storm, pending, kill)
-    while pending and (tries := tries - 1):  # those that were over before they were met
+    for _ in range(3):  # once more for those that were over before they were met
+        if not pending:
+            break
         storm.lose(*sorted(pending))
         weather(storm, pending, kill)
     if pending:
@@ -433,8 +436,13 @@ def blow(kind: Callable, storm: Storm) -> str | None:
     try:
         kind(storm)
         broken = storm.rerun() or storm.wrong()
+    except NotHere:
+        raise
     except AssertionError as error:
         broken = str(error)
+        storm.note(kind, BROKEN)
+    except Exception:  # of the runner itself: the other storms are still worth their time
+        broken = traceback.format_exc()
         storm.note(kind, BROKEN)
     finally:
         storm.run.kill_all()
