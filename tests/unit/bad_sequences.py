@@ -165,7 +165,7 @@ ARCHIVES = [
     archive("tar of devices", _linked(tarfile.CHRTYPE), _NO_SET + "nothing"),
     archive("tar of pipes", _linked(tarfile.FIFOTYPE), _NO_SET + "nothing"),
     archive("zip, a name that leads out", valid.zipped({"../../x.seq.gz": b"x"}), _NO_SET),
-    archive("tar, an absolute name", valid.tarred({"/tmp/x_C.seq.gz": b"x"}), _NO_SET),
+    archive("tar, an absolute name", valid.tarred({"/x_C.seq.gz": b"x"}), _NO_SET),
     archive("tar, a hidden name", valid.tarred({f"../.{AC}": b"x"}), _NO_SET),
     archive("a name of control characters", valid.zipped({"\x1b[31m": b"x"}), r"found \\x1b\[31m"),
     archive("an archive in the archive", valid.zipped({"a.zip": _WHOLE}), _NO_SET + "a.zip"),
