@@ -51,7 +51,8 @@ REASON = re.compile(r"^ERROR |Error|died with|exit status|exit code", re.MULTILI
 # Files that hold a checksum, or lie beside one. Tables do not: no one can tell a digit of theirs
 # from another.
 CHECKED = (".zip", ".gz", ".npy", ".npz", ".safetensors")
-# Fetching compares with the checksum of the configuration, which this one does not give.
+# Name and date in the head of a gzip file are in no checksum but that of the configuration, which
+# this one does not give.
 FETCHING = ("get_genome", "get_chipseq_archive", "get_chipseq", "get_motif_database")
 
 

@@ -1,7 +1,9 @@
 """Downloads against a local server: resumed, retried, checked, whole or not at all."""
 
+import gzip
 import hashlib
 import http.server
+import random
 import threading
 from types import SimpleNamespace
 
@@ -243,6 +245,36 @@ def test_a_wrong_checksum_leaves_nothing(web, target):
     assert web.address in str(caught.value)
     assert left(target) == ["file.gz"]
     assert target.read_text() == "old"
+
+
+def damaged(whole: bytes, how: str) -> bytes:
+    if how == "cut short":
+        return whole[: len(whole) // 2]
+    turned = bytearray(whole)
+    turned[{"a letter": len(whole) // 2, "its checksum": -6}[how]] ^= 1
+    return bytes(turned)
+
+
+@pytest.mark.parametrize("how", ["cut short", "a letter", "its checksum"])
+def test_a_damaged_gzip_file_is_told_without_a_checksum_too(tmp_path, target, how):
+    whole = gzip.compress(random.Random(1).randbytes(5000))
+    source = tmp_path / "a.gz"
+    source.write_bytes(whole)
+    fetch(source, target)
+    assert target.read_bytes() == whole
+    source.write_bytes(damaged(whole, how))
+    with pytest.raises(InputError, match="breaks off or is damaged") as caught:
+        fetch(source, target)
+    assert str(source) in str(caught.value)
+    assert left(target) == ["file.gz"]
+    assert target.read_bytes() == whole
+
+
+def test_a_gzip_file_is_not_unpacked_without_end(tmp_path, target):
+    bomb = damaged(gzip.compress(bytes(64 * 2**20)), "its checksum")
+    (tmp_path / "a.gz").write_bytes(bomb)
+    fetch(tmp_path / "a.gz", target, max_bytes=len(bomb))
+    assert target.read_bytes() == bomb
 
 
 def test_a_malformed_checksum_is_told_before_the_download(web, target):

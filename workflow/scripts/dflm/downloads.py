@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dflm.errors import InputError
+from dflm.files import BROKEN_GZIP, is_gzip
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +77,9 @@ def fetch(
     Raises
     ------
     InputError
-        Naming the source: it is not there, is not what the checksum says, is too large, is of
-        a kind that is not fetched, or fails again and again.
+        Naming the source: it is not there, is not what the checksum says or, without one, is a
+        damaged gzip file, is too large, is of a kind that is not fetched, or fails again and
+        again.
     """
     target = Path(target)
     algorithm, expected = _parse_checksum(checksum)
@@ -99,8 +102,27 @@ def fetch(
                 shown(address),
                 "try again, or correct the checksum if the file was changed on purpose",
             )
+    else:
+        _check_gzip(part, address, max_bytes)
     os.replace(part, target)
     _validator_path(part).unlink(missing_ok=True)
+
+
+def _check_gzip(part: Path, address: str, max_bytes: int) -> None:
+    """Compare a gzip file with the checksum that it carries itself; others are not looked at."""
+    if not is_gzip(part):
+        return
+    left = max_bytes
+    try:
+        with gzip.open(part) as stream:
+            # What unpacks to more than may be fetched is left to its reader, which has limits.
+            while left > 0 and (block := stream.read(_BLOCK)):
+                left -= len(block)
+    except BROKEN_GZIP as error:
+        _forget(part)
+        raise InputError(
+            f"the gzip file breaks off or is damaged ({error})", shown(address), "fetch it again"
+        ) from None
 
 
 def shown(address: str) -> str:
