@@ -604,6 +604,8 @@ def test_a_scan_scores_the_genome_and_tells_strands_by_the_motifs(mined):
     rows = [dict(zip(columns, call.split("\t"), strict=True)) for call in calls]
     assert all(row["strand"] in "+-" for row in rows)
     assert not mined.path("scan", STRONG, "parts").exists()
+    picture = ElementTree.parse(mined.path("scan", STRONG, "scan.svg"))
+    assert len(picture.getroot().findall(".//{*}path")) > 10
     number, wrong = verify(mined.folder)
     assert wrong == []
     assert number > 50
@@ -621,16 +623,19 @@ def test_variants_are_annotated_or_told_why_not(mined):
     assert "DFLM=" in records[0]
     assert "DFLM_SKIPPED=" in records[1]
     assert "1 of 2 alleles scored with 1 models" in mined.log("score_variants")
+    picture = ElementTree.parse(mined.path("variants", "effects.svg"))
+    assert len(picture.getroot().findall(".//{*}path")) > 10
 
 
-def test_motifs_stand_in_the_report_with_captions(mined, tmp_path):
+def test_what_is_mined_stands_in_the_report_with_captions(mined, tmp_path):
     mined("--report", str(tmp_path / "report.zip"))
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:
         names = archive.namelist()
         page = archive.read("report/report.html").decode()
     assert '"Motifs"' in page
     assert f"What the classifier of {STRONG} has learnt" in page
-    for name in ("motifs.tsv", "motifs.html", "index.html", "top_sites.svg"):
+    assert f"The scan with the classifier of {STRONG}" in page
+    for name in ("motifs.html", "index.html", "top_sites.svg", "scan.svg", "effects.svg"):
         assert any(entry.endswith(f"/{name}") for entry in names), name
 
 

@@ -113,11 +113,29 @@ def test_it_reads_stdin(planted_model, fasta):
         (["scan", "MODEL", "--fasta", "FASTA"], "--bigwig"),
         (["scan", "MODEL", "--fasta", "FASTA", "--calls", "-", "--threshold", "2"], "threshold"),
         (["scan", "MODEL", "--fasta", "FASTA", "--calls", "-", "--max-n", "2"], "--max-n"),
+        (["scan", "MODEL", "--fasta", "FASTA", "--calls", "-", "--plot", "x"], "--plot is drawn"),
         (["motifs", "MODEL", "-o", "m"], "no sequences"),
         (["variants", "MODEL", "--vcf", "x.vcf", "--genome", "FASTA"], "--tsv"),
         (
             ["variants", "MODEL", "--vcf", "x.vcf", "--genome", "FASTA", "--tsv", "-"],
             "no such file",
+        ),
+        (
+            [
+                *(
+                    "variants",
+                    "MODEL",
+                    "--vcf",
+                    "x",
+                    "--genome",
+                    "FASTA",
+                    "--tsv",
+                    "-",
+                    "--plot",
+                    "x",
+                )
+            ],
+            "--plot is drawn",
         ),
         (["info", "nowhere"], "no such model"),
         (["models", "nowhere"], "no such folder"),
@@ -158,6 +176,23 @@ def test_a_scan_of_regions_writes_both_files(planted_model, tmp_path, capsys):
     assert any(int(line[1]) < 240 and int(line[2]) > 200 for line in lines[1:])
     assert (tmp_path / "s.bw").stat().st_size > 0
     assert not (tmp_path / "parts").exists()
+
+
+def test_a_scan_and_effects_are_drawn(planted_model, tmp_path):
+    codes = random_codes(np.random.default_rng(42), 500)
+    genome = write_fasta(tmp_path / "g.fa", {"c": codes})
+    ref = "ACGT"[codes[249]]
+    vcf = "##fileformat=VCFv4.2\n##contig=<ID=c,length=500>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\t"
+    vcf += f"FILTER\tINFO\nc\t250\t.\t{ref}\t{'A' if ref != 'A' else 'C'}\t.\t.\t.\n"
+    (tmp_path / "v.vcf").write_text(vcf)
+    scan = ["scan", str(planted_model), "--genome", str(genome), "--bigwig", str(tmp_path / "s.bw")]
+    scan += ["--calls", str(tmp_path / "c.bed"), "--plot", str(tmp_path / "s.svg"), *CPU]
+    assert main(scan) == 0
+    effects = ["variants", str(planted_model), "--genome", str(genome), "--null", "none"]
+    effects += ["--vcf", str(tmp_path / "v.vcf"), "--tsv", str(tmp_path / "e.tsv"), *CPU]
+    assert main([*effects, "--plot", str(tmp_path / "e.svg")]) == 0
+    for name in ("s.svg", "e.svg"):
+        assert "<svg" in (tmp_path / name).read_text()
 
 
 def test_attributions_lead_to_motifs(planted_model, tmp_path):

@@ -39,13 +39,15 @@ def finished(snakemake):
         (snakemake.folder / name).write_text(name)
     files = ["resources/genome/genome.fa", "results/genome/index.json"]
     files += ["resources/motifs/database.meme", "results/variants/annotated.vcf.gz"]
-    files += ["results/variants/effects.tsv", "results/summary/motifs.tsv"]
+    files += ["results/variants/effects.tsv", "results/variants/effects.svg"]
+    files += ["results/summary/motifs.tsv"]
     files += ["results/summary/motifs.html", "LICENSE"]
     files += [f"results/models/{name}/model.json" for name in NAMES]
     ends = ("attributions.npz", "top_sites.svg", "motifs.meme", "motifs.transfac", "motifs.json")
     ends += ("matches.tsv", "index.html", "motifs.tsv", "sites.tsv", "logos/pos_0.svg")
     files += [f"results/motifs/{name}/{end}" for name in NAMES for end in ends]
-    files += [f"results/scan/{name}/{end}" for name in NAMES for end in ("scores.bw", "calls.bed")]
+    ends = ("scores.bw", "calls.bed", "scan.svg")
+    files += [f"results/scan/{name}/{end}" for name in NAMES for end in ends]
     runs = [f"results/{shelf}/{name}" for shelf in ("classify", "finetune") for name in NAMES]
     folders = [f"results/methods/{method}/classify" for method in ("random", "wide", "gkm")]
     folders += [f"results/methods/{method}/classify" for method in ("floor", "lsgkm", "cnn")]

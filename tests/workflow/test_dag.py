@@ -161,6 +161,7 @@ FEEDS = {
 FEEDS["shard_genome"] |= {"scan_genome", "score_variants"}
 FEEDS["split_chipseq"] |= {"attribute", "scan_genome", "score_variants", "summarise_motifs"}
 FEEDS["train_classifier"] |= {"attribute", "scan_genome", "score_variants", "pack_model"}
+FEEDS["scan_genome"], FEEDS["score_variants"] = {"plot_scan"}, {"plot_effects"}
 FEEDS["find_motifs"] |= {"pack_model"}
 FEEDS["write_motif_page"] |= {"pack_model"}
 FEEDS["evaluate"] |= {"pack_model"}
@@ -168,7 +169,7 @@ for rule in (
     *("shard_genome", "pretrain_lm", "discriminate_genome", "split_chipseq", "finetune_lm"),
     *("evaluate", "plot_learning_curve", "write_set_page", "summarise", "write_methods"),
     *("compare_methods", "write_motif_page", "summarise_motifs", "scan_genome"),
-    *("score_variants", "pack_model"),
+    *("score_variants", "pack_model", "plot_scan", "plot_effects"),
 ):
     FEEDS.setdefault(rule, set()).add("write_provenance")
 
@@ -240,7 +241,7 @@ def test_a_skipped_set_is_planned_no_further(finished):
     jobs, _ = finished.plan()
     summaries = {"summarise", "compare_methods", "write_methods", "summarise_motifs"}
     summaries.add("write_provenance")
-    assert set(jobs) == summaries | {"score_variants", "all"}
+    assert set(jobs) == summaries | {"score_variants", "plot_effects", "all"}
     # Asked for by name it fails at once, without any training, and says why.
     target = f"results/classify/{NAMES[1]}/metrics.json"
     output = finished("--", target, fails=True)

@@ -9,7 +9,8 @@ from runs import NAMES
 SETS = len(NAMES)
 RULES = {
     *("attribute", "find_motifs", "match_motifs", "write_motif_page", "summarise_motifs"),
-    *("get_motif_database", "scan_genome", "score_variants", "pack_model"),
+    *("get_motif_database", "scan_genome", "plot_scan", "score_variants", "plot_effects"),
+    "pack_model",
 }
 
 
@@ -44,9 +45,9 @@ def inputs(snakemake):
                 "summarise_motifs": 1,
             },
         ),
-        ("{run: [scan]}", {"scan_genome": SETS}),
+        ("{run: [scan]}", {"scan_genome": SETS, "plot_scan": SETS}),
         ("{run: [models]}", {"pack_model": SETS}),
-        ("{run: [variants], variants: {vcf: my.vcf}}", {"score_variants": 1}),
+        ("{run: [variants], variants: {vcf: my.vcf}}", {"score_variants": 1, "plot_effects": 1}),
     ],
 )
 def test_only_what_the_switch_asks_for_is_planned(inputs, mining, planned):

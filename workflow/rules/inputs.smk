@@ -326,9 +326,11 @@ def mining_files(wildcards):
     if mines("motifs"):
         files.append("results/summary/motifs.tsv")
     if mines("scan"):
-        files += [f"results/scan/{name}/calls.bed" for name in names]
+        files += [
+            f"results/scan/{name}/{end}" for name in names for end in ("calls.bed", "scan.svg")
+        ]
     if mines("variants"):
-        files.append("results/variants/annotated.vcf.gz")
+        files += ["results/variants/annotated.vcf.gz", "results/variants/effects.svg"]
     if mines("models"):
         files += [f"results/models/{name}" for name in names]
     return files

@@ -11,6 +11,8 @@ localrules:
     get_motif_database,
     match_motifs,
     summarise_motifs,
+    plot_scan,
+    plot_effects,
 
 
 rule attribute:
@@ -209,6 +211,32 @@ rule scan_genome:
         "../scripts/scan_genome.py"
 
 
+rule plot_scan:
+    input:
+        lib=library("plot_scan.py"),
+        bigwig="results/scan/{dataset}/scores.bw",
+        calls="results/scan/{dataset}/calls.bed",
+    output:
+        plot=report(
+            "results/scan/{dataset}/scan.svg",
+            category="Scan",
+            caption="../report/scan.rst",
+            labels={"set": "{dataset}", "view": "scores and calls"},
+        ),
+    log:
+        "logs/plot_scan/{dataset}.log",
+    conda:
+        "../envs/mining.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(20),
+    params:
+        value=MINING["scan"]["value"],
+    script:
+        "../scripts/plot_scan.py"
+
+
 rule score_variants:
     input:
         unpack(models_of_good_sets),
@@ -240,3 +268,26 @@ rule score_variants:
         seed=config["seed"],
     script:
         "../scripts/score_variants.py"
+
+
+rule plot_effects:
+    input:
+        lib=library("plot_effects.py"),
+        table="results/variants/effects.tsv",
+    output:
+        plot=report(
+            "results/variants/effects.svg",
+            category="Variants",
+            caption="../report/effects.rst",
+            labels={"set": "all sets", "view": "changes of the log-odds"},
+        ),
+    log:
+        "logs/plot_effects.log",
+    conda:
+        "../envs/mining.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    script:
+        "../scripts/plot_effects.py"

@@ -20,8 +20,8 @@ from dflm.errors import InputError
 
 HELP = "score windows along a genome and call sites"
 EXAMPLES = """\
-  dflm scan results/classify/SRF --genome hg38.fa --bigwig srf.bw --calls srf.bed --parts srf.parts
-  dflm scan results/classify/SRF --genome hg38.fa --calls srf.bed --motifs srf_motifs/motifs.meme
+  dflm scan results/classify/SRF --genome hg38.fa --bigwig srf.bw --calls srf.bed --plot srf.svg
+  dflm scan results/classify/SRF --genome hg38.fa --calls s.bed --motifs m.meme --parts s.parts
   dflm scan results/classify/SRF --bed enhancers.bed --genome hg38.fa --calls - | head
   dflm scan results/classify/SRF --fasta locus.fa.gz --calls calls.bed --threshold 0.9 --stride 10
 """
@@ -45,6 +45,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     output = command.add_argument_group("output (at least one)")
     output.add_argument("--bigwig", metavar="FILE", help="scores, on the middle of each window")
     output.add_argument("--calls", metavar="FILE", help="BED file of calls; - is stdout")
+    output.add_argument(
+        "--plot", metavar="FILE", help="SVG of both along the contigs; needs --bigwig and --calls"
+    )
     output.add_argument(
         "--value",
         choices=("probability", "calibrated", "log-odds"),
@@ -79,6 +82,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.bigwig is None and args.calls is None:
         raise InputError("no output is asked for", mend="give --bigwig FILE, --calls FILE or both")
+    if args.plot is not None and (args.bigwig is None or args.calls in (None, "-")):
+        raise InputError("--plot is drawn from files", mend="give --bigwig FILE and --calls FILE")
     source = options.one_source(args, ("fasta", "genome"))
     if args.bed is not None and source == "fasta":
         raise InputError("--bed needs --genome", mend="give --genome instead of --fasta")
@@ -101,3 +106,7 @@ def run(args: argparse.Namespace) -> None:
         regions=args.bed,
         parts=args.parts,
     )
+    if args.plot is not None:
+        from dflm.mining.scan_plot import plot_scan
+
+        plot_scan(args.bigwig, args.calls, args.plot, scorer.name, args.value)

@@ -18,7 +18,7 @@ HELP = "say what variants do to scores"
 EXAMPLES = """\
   dflm variants results/classify/SRF --vcf snps.vcf.gz --genome hg38.fa --tsv effects.tsv
   dflm variants results/classify/* --vcf snps.vcf --genome hg38.fa --out snps.dflm.vcf.gz
-  dflm variants results/classify/SRF --vcf snps.vcf --genome hg38.fa --on-mismatch fail --tsv -
+  dflm variants results/classify/SRF --vcf snps.vcf --genome hg38.fa --tsv e.tsv --plot e.svg
 """
 
 
@@ -54,6 +54,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--out", metavar="FILE", help="annotated VCF; packed and indexed if it ends in .gz"
     )
+    output.add_argument(
+        "--plot", metavar="FILE", help="SVG of the changes of each model; needs --tsv"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,6 +66,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.tsv is None and args.out is None:
         raise InputError("no output is asked for", mend="give --tsv FILE, --out FILE or both")
+    if args.plot is not None and args.tsv in (None, "-"):
+        raise InputError("--plot is drawn from a file", mend="give --tsv FILE")
     if args.vcf == "-" and args.out is not None:
         raise InputError("the annotated VCF needs a file to read twice", mend="give --vcf FILE")
     settings = VariantSettings(
@@ -70,3 +75,7 @@ def run(args: argparse.Namespace) -> None:
     )
     scorers = [options.load_scorer(args, model) for model in args.models]
     annotate(scorers, args.vcf, args.genome, args.tsv, args.out, settings, args.width)
+    if args.plot is not None:
+        from dflm.mining.effect_plot import plot_effects
+
+        plot_effects(args.tsv, args.plot)
