@@ -19,25 +19,18 @@ from dflm.predictions import read_predictions
 from dflm.sequences.archives import unpack_archive
 from dflm.sequences.bed import read_peaks
 from dflm.sequences.chipseq import find_sets, index_sets, read_set
-from dflm.sequences.genome import GenomeIndex, shard_genome
+from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.peaks import place_peaks
 from dflm.sequences.sources import take_set
 from dflm.sequences.splits import read_split
+from sharded import shard_all
 from valid_files import AC, B
 
 MIB = 2**20
 
 
 def shard(folder: Path) -> None:
-    shard_genome(
-        folder / "in",
-        folder / "out" / "contigs",
-        folder / "out" / "index.json",
-        include=["*"],
-        exclude=[],
-        validation=["chr2"],
-        soft_masked="keep",
-    )
+    shard_all(folder / "in", folder / "out")
 
 
 def fasta(name: str, content: str | bytes, told: str) -> Case:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from dflm.sequences.genome import GenomeIndex, shard_genome
+from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.kmers import decode
 from planted import train_planted
+from sharded import shard_all
 
 
 class Genome:
@@ -33,17 +34,7 @@ def genome(tmp_path_factory):
             letters[5_000:5_300] = "N"
             letters[7_000:7_100] = np.char.lower(letters[7_000:7_100])
             fasta.write(f">{name}\n{''.join(letters)}\n")
-    index, contigs = folder / "index.json", folder / "contigs"
-    shard_genome(
-        folder / "genome.fa",
-        contigs,
-        index,
-        include=["*"],
-        exclude=[],
-        validation=["chr3"],
-        soft_masked="keep",
-    )
-    return Genome(index, contigs)
+    return Genome(*shard_all(folder / "genome.fa", folder, "chr3"))
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ from dflm.errors import InputError
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
 from dflm.model.language_model import Architecture, LanguageModel
 from dflm.sequences.corpus import Corpus
-from dflm.sequences.genome import GenomeIndex, shard_genome
+from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.kmers import N
 from dflm.training import checkpoint as checkpoints
 from dflm.training.discriminate import discriminate, draw_windows
+from sharded import shard_all
 
 WORD = "TGACGTCATCAGGTACC"
 DROPOUT = {"output": 0.25, "hidden": 0.1, "input": 0.2, "embedding": 0.02, "weight": 0.15}
@@ -52,15 +53,7 @@ def given(tmp_path_factory):
 
     fasta = folder / "genome.fa"
     fasta.write_text(f">chr1\n{contig(900)}\n>chr2\n{contig(300)}\n")
-    shard_genome(
-        fasta,
-        folder / "contigs",
-        folder / "index.json",
-        include=["*"],
-        exclude=[],
-        validation=["chr2"],
-        soft_masked="keep",
-    )
+    shard_all(fasta, folder)
     torch.manual_seed(0)
     model = LanguageModel(Architecture(3, 1, 12, 24, 2), NO_DROPOUT)
     files = folder / "model.safetensors", folder / "model.json"

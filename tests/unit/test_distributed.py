@@ -16,13 +16,14 @@ import torch
 from dflm.errors import InputError
 from dflm.logs import setup_logging
 from dflm.sequences.corpus import Corpus
-from dflm.sequences.genome import GenomeIndex, shard_genome
+from dflm.sequences.genome import GenomeIndex
 from dflm.training import launch
 from dflm.training.distributed import World
 from dflm.training.launch import ProcessError, local_processes, run_together
 from dflm.training.pretrain import pretrain
 from dflm.training.shares import SharedStream
 from safetensors.torch import load_file
+from sharded import shard_all
 from worlds import pretrain_each
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
@@ -71,17 +72,8 @@ def write_genome(folder: Path, validation: int) -> dict:
         bases[start : start + 1 + start % 3] = "N"
     text = "".join(bases)
     (folder / "g.fa").write_text(f">chr1\n{text}\n>chr2\n{(unit * 400)[:validation]}\n")
-    where = {"index": folder / "index.json", "contigs": folder / "contigs"}
-    shard_genome(
-        folder / "g.fa",
-        where["contigs"],
-        where["index"],
-        include=["*"],
-        exclude=[],
-        validation=["chr2"],
-        soft_masked="keep",
-    )
-    return {name: str(path) for name, path in where.items()}
+    index, contigs = shard_all(folder / "g.fa", folder)
+    return {"index": str(index), "contigs": str(contigs)}
 
 
 def arguments(genome: dict, folder: Path, drop_mult: float = 0.0, **changes) -> dict:

@@ -15,6 +15,7 @@ from dflm.sequences.peak_splits import split_peaks
 from dflm.sequences.splits import either_strand, read_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sharded import shard_all
 
 SETTINGS = {
     "dataset": "TF_cell",
@@ -265,17 +266,8 @@ def test_what_leaves_no_negatives_fails(genome, tmp_path, settings, own, says):
 @pytest.mark.real
 def test_peaks_placed_on_real_sequence(real_data, open_genome, tmp_path):
     """Peaks at AP-1 sites of human sequence; the genome's own dinucleotides tell little."""
-    index, contigs = tmp_path / "index.json", tmp_path / "contigs"
-    shard_genome(
-        real_data / "genome" / "human_pieces.fa.gz",
-        contigs,
-        index,
-        include=["*"],
-        exclude=[],
-        validation=["hg19_chr17_0_1000000"],
-        soft_masked="keep",
-    )
-    genome = open_genome(index, contigs)
+    pieces = real_data / "genome" / "human_pieces.fa.gz"
+    genome = open_genome(*shard_all(pieces, tmp_path, "hg19_chr17_0_1000000"))
     lines = [
         f"{name}\t{at.start() - 90}\t{at.start() + 110}\t.\t0\t.\t{at.start() % 17}\t-1\t-1\t93"
         for name, text in genome.texts.items()

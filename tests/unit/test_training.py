@@ -16,7 +16,6 @@ from dflm.calibration import calibrate_strands, scaled
 from dflm.errors import InputError
 from dflm.model.files import NO_DROPOUT
 from dflm.scores import auroc
-from dflm.sequences.genome import shard_genome
 from dflm.sequences.splits import read_split
 from dflm.training import checkpoint as checkpoints
 from dflm.training.checkpoint import Checkpoint
@@ -24,6 +23,7 @@ from dflm.training.classify import train_classifier
 from dflm.training.finetune import finetune, read_peaks
 from dflm.training.predict import predict
 from dflm.training.pretrain import pretrain
+from sharded import shard_all
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 DROPOUT = {"output": 0.25, "hidden": 0.1, "input": 0.2, "embedding": 0.02, "weight": 0.15}
@@ -129,16 +129,8 @@ def genome(tmp_path_factory):
         bases[noise] = rng.choice(list("ACGT"), noise.sum())
         lines.append(f">{name}\n{''.join(bases)}\n")
     (folder / "g.fa").write_text("".join(lines))
-    shard_genome(
-        folder / "g.fa",
-        folder / "contigs",
-        folder / "index.json",
-        include=["*"],
-        exclude=[],
-        validation=["chr2"],
-        soft_masked="keep",
-    )
-    return {"index": folder / "index.json", "contigs": folder / "contigs"}
+    index, contigs = shard_all(folder / "g.fa", folder)
+    return {"index": index, "contigs": contigs}
 
 
 def model_files(folder: Path) -> dict:

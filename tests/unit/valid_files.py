@@ -22,8 +22,8 @@ from dflm.mining.tables import write_lines
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, save_model
 from dflm.model.language_model import Architecture, LanguageModel
-from dflm.sequences.genome import shard_genome
 from dflm.training.checkpoint import Checkpoint
+from sharded import shard_all
 
 ARCHITECTURE = Architecture(k=2, stride=1, embedding=4, hidden=6, layers=1)
 WIDTH = 20
@@ -124,16 +124,7 @@ def write_genome(folder: Path) -> Path:
     """Write the workflow's genome into a folder, and return its index."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "genome.fa").write_bytes(FASTA)
-    shard_genome(
-        folder / "genome.fa",
-        folder / "contigs",
-        folder / "index.json",
-        include=["*"],
-        exclude=[],
-        validation=["chr2"],
-        soft_masked="keep",
-    )
-    return folder / "index.json"
+    return shard_all(folder / "genome.fa", folder)[0]
 
 
 @functools.cache
