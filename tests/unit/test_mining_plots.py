@@ -28,7 +28,9 @@ def scan(tmp_path):
 def test_tracks_are_the_highest_scores_and_the_calls(scan):
     tracks, number = scan_plot.read_tracks(*scan, bins=60)
     assert number == 2
-    assert [(track.name, track.length) for track in tracks] == [("chr2", 6000), ("chr1", 3000)]
+    assert [(track.name, track.start, track.end) for track in tracks] == [
+        ("chr2", 0, 6000), ("chr1", 0, 3000),
+    ]  # fmt: skip
     assert [len(track.best) for track in tracks] == [60, 30]
     assert tracks[0].best[45] == pytest.approx(0.9, abs=1e-6)
     assert np.delete(tracks[0].best, 45) == pytest.approx(0.1, abs=1e-6)
@@ -43,6 +45,17 @@ def test_the_longest_contigs_are_drawn(scan):
     tracks, number = scan_plot.read_tracks(*scan, most=1)
     assert [track.name for track in tracks] == ["chr2"]
     assert number == 2
+
+
+def test_a_locus_alone_is_drawn_where_it_was_scanned(tmp_path):
+    with pyBigWig.open(str(tmp_path / "scores.bw"), "w") as track:
+        track.addHeader([("chr1", 60_000), ("chr2", 50_000)])
+        track.addEntries("chr1", list(range(30_000, 33_000, 10)), values=[0.5] * 300, span=10)
+    (tmp_path / "calls.bed").write_text(HEADER + "chr1\t31000\t31100\ta\t9\t.\t0\t0\t0\n")
+    (track,), _ = scan_plot.read_tracks(tmp_path / "scores.bw", tmp_path / "calls.bed", bins=60)
+    assert (track.start, track.end, len(track.best)) == (30_000, 33_000, 60)
+    assert track.best == pytest.approx(0.5)
+    assert np.flatnonzero(track.calls).tolist() == [21]
 
 
 @pytest.mark.parametrize("value", ["probability", "log-odds"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import matplotlib
@@ -28,8 +29,8 @@ class Track:
     Parameters
     ----------
     name : str
-    length : int
-        Bases.
+    start, end : int
+        Of what is drawn.
     best, mean : numpy.ndarray
         shape=(bins,) float, of the values in each of equal stretches; NaN where none is scored.
     calls : numpy.ndarray
@@ -37,7 +38,8 @@ class Track:
     """
 
     name: str
-    length: int
+    start: int
+    end: int
     best: np.ndarray
     mean: np.ndarray
     calls: np.ndarray
@@ -45,13 +47,22 @@ class Track:
     @property
     def edges(self) -> np.ndarray:
         """Where the stretches begin, and the last one ends; shape=(bins + 1,)."""
-        return np.linspace(0, self.length, len(self.best) + 1)
+        return np.linspace(self.start, self.end, len(self.best) + 1)
+
+    @property
+    def scored(self) -> tuple[int, int]:
+        """Start and end of what holds all scores, on whole stretches; (0, 0) without any."""
+        rows = np.flatnonzero(np.isfinite(self.best))
+        edges = self.edges.round().astype(int)
+        return (int(edges[rows[0]]), int(edges[rows[-1] + 1])) if len(rows) else (0, 0)
 
 
 def read_tracks(
     bigwig: str | os.PathLike, calls: str | os.PathLike, most: int = MOST, bins: int = BINS
 ) -> tuple[list[Track], int]:
     """Read what `plot_scan` draws: the longest scored contigs, in the order of the genome.
+
+    A contig that is alone is read where it has scores only, as a scan of a locus wants it.
 
     Parameters
     ----------
@@ -85,28 +96,34 @@ def read_tracks(
         opened = pyBigWig.open(os.fspath(bigwig))
     except RuntimeError:
         raise InputError("this is no bigWig file", bigwig, "scan again") from None
-    with opened as track:
-        lengths = track.chroms()
+    with opened as bigwig:
+        lengths = bigwig.chroms()
+        longest = max(lengths.values())
         tracks = []
         for name in sorted(lengths, key=lambda name: -lengths[name])[:_LOOKED_AT]:
-            length = lengths[name]
-            parts = min(length, max(1, round(bins * length / max(lengths.values()))))
-            best, mean = (_stretches(track, name, kind, parts) for kind in ("max", "mean"))
-            found = np.histogram(middles.get(name, []), np.linspace(0, length, parts + 1))[0]
-            tracks.append(Track(name, length, best, mean, found))
-    # Nothing is said of contigs without a score, except where none has any.
-    scored = [one for one in tracks if np.isfinite(one.best).any()] or tracks
+            parts = max(1, round(bins * lengths[name] / longest))
+            tracks.append(_track(bigwig, name, (0, lengths[name]), parts, middles))
+        # Nothing is said of contigs without a score, except where none has any.
+        scored = [track for track in tracks if track.scored[1]] or tracks
+        if len(scored) == 1 and scored[0].scored[1]:
+            for _ in range(2):  # finer stretches tell the ends better
+                scored = [_track(bigwig, scored[0].name, scored[0].scored, bins, middles)]
     place = {name: number for number, name in enumerate(lengths)}
-    tracks = sorted(scored[:most], key=lambda one: place[one.name])
-    return tracks, number
+    return sorted(scored[:most], key=lambda track: place[track.name]), number
 
 
-def _stretches(track, name: str, kind: str, parts: int) -> np.ndarray:
-    """Return the highest or mean values of equal stretches, NaN where there is none."""
+def _track(bigwig, name: str, span: tuple[int, int], parts: int, middles: Mapping) -> Track:
+    """Read a contig, or a part of it, in equal stretches."""
+    parts = min(parts, span[1] - span[0])
     try:
-        return np.array(track.stats(name, type=kind, nBins=parts), dtype=float)
-    except RuntimeError:  # the contig has no value
-        return np.full(parts, np.nan)
+        best, mean = (
+            np.array(bigwig.stats(name, *span, type=kind, nBins=parts), dtype=float)
+            for kind in ("max", "mean")
+        )
+    except RuntimeError:  # it has no value
+        best = mean = np.full(parts, np.nan)
+    found = np.histogram(middles.get(name, []), np.linspace(*span, parts + 1))[0]
+    return Track(name, *span, best, mean, found)
 
 
 def plot_scan(
@@ -142,7 +159,7 @@ def plot_scan(
 def scan_figure(tracks: list[Track], number: int, title: str, value: str) -> Figure:
     """Build the figure of `plot_scan`."""
     figure = Figure(figsize=(7.2, 1.1 + 0.55 * len(tracks)), layout="constrained")
-    scale, unit = _unit(max(track.length for track in tracks))
+    scale, unit = _unit(max(track.end for track in tracks))
     rows = figure.subplots(len(tracks), 1, sharex=True, squeeze=False)[:, 0]
     values = np.concatenate([track.best for track in tracks])
     values = values[np.isfinite(values)]
@@ -171,7 +188,9 @@ def scan_figure(tracks: list[Track], number: int, title: str, value: str) -> Fig
         )  # fmt: skip
     calls = f"{number:,} call{'s' if number != 1 else ''}"
     rows[0].set_title(fit_title(title, 7.2 - 0.09 * len(calls)) + f": {calls}", pad=8)
-    rows[-1].set_xlim(0, max(track.length for track in tracks) / scale)
+    rows[-1].set_xlim(
+        min(track.start for track in tracks) / scale, max(track.end for track in tracks) / scale
+    )
     rows[-1].set_xlabel(
         f"{unit}   ({value} of a stretch: light the highest, dark the mean; orange: calls, "
         f"up to {most:,} a stretch, their number right)",
