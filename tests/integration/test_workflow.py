@@ -458,7 +458,7 @@ def test_failed_and_skipped_sets_keep_their_rows_beside_a_good_one(finished, fre
     page = fresh.path("summary", "auc.html").read_text()
     assert all(name in page for name in NAMES)
     # The user sees the reason on the terminal, without a traceback of ours.
-    assert f"ERROR resources/chipseq/{damaged}" in output
+    assert f"ERROR sets/{damaged}" in output
     assert 'File "/' not in output
     # A model that is given is the same as one that is made in the run.
     for stage in ("finetune", "classify"):
