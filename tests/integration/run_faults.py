@@ -193,8 +193,8 @@ def kills(storm: Storm) -> None:
     for _ in range(3):  # once more for those that were over before they were met
         if not pending:
             break
-        # A fetched copy that is gone is not missed while its source, made anew, is the same as before:
-        # it is asked for by name.
+        # A fetched copy that is gone is not missed while its source, made anew, is the same as
+        # before: it is asked for by name.
         again = {*FETCHING} & {*storm.jobs} if "simulate_demo" in pending else set()
         storm.lose(*sorted(pending | again))
         weather(storm, pending, kill)
