@@ -23,9 +23,11 @@ from dflm.files import read_json
 from dflm.mining.attributed import load_attributions
 from dflm.mining.cards import in_words, list_models, read_model
 from dflm.mining.comparison import read_matches
+from dflm.mining.effect_plot import effects_figure, read_effects
 from dflm.mining.genomes import FastaGenome, IndexedGenome
 from dflm.mining.motif_files import read_meme
 from dflm.mining.packing import check_sums
+from dflm.mining.scan_plot import read_tracks, scan_figure
 from dflm.mining.sequences_in import each_fasta_record, regions, table_records
 from dflm.mining.variant_files import read_variants
 from dflm.model.files import load_classifier, load_language_model
@@ -67,6 +69,17 @@ def _records(path: Path) -> list:
 def _beside(path: Path, kind: str = "classifier") -> Path:
     """Return a folder next to a file, with a whole model in it."""
     return valid.write_model(path.with_name("MODEL"), kind)
+
+
+def _effects(path: Path) -> object:
+    return effects_figure(read_effects(path))
+
+
+def _calls(path: Path) -> object:
+    scores = path.with_name("scores.bw")
+    scores.write_bytes(_made(valid.write_bigwig))
+    tracks, number = read_tracks(scores, path, bins=20)
+    return scan_figure(tracks, number, "a scan", "probability")
 
 
 def _card(path: Path) -> None:
@@ -201,6 +214,8 @@ PARSERS = [
     Parser("result table", lambda: valid.PREDICTIONS, read_table),
     Parser("training history", lambda: valid.HISTORY, read_history),
     Parser("motif matches", lambda: valid.MATCHES, read_matches),
+    Parser("effects", lambda: valid.EFFECTS, _effects),
+    Parser("calls", lambda: valid.CALLS, _calls),
     Parser("JSON", lambda: valid.model()["model.json"], read_json),
     Parser("model card", lambda: valid.model()["model.json"], _card, cost=5),
     Parser("weights", lambda: valid.model()["model.safetensors"], _weights, lines=False, cost=5),

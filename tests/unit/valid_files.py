@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyBigWig
 import torch
 from dflm.files import sha256_of
 from dflm.mining.attributed import AttributionSet, save_attributions
@@ -66,6 +67,22 @@ MATCHES = (
     b"motif\trank\ttarget\tp_value\tq_value\toverlap\tstrand\toffset\n"
     b"M1\t1\tT1\t0.01\t0.02\t6\t+\t0\n"
 )
+CALLS = (
+    b"#contig\tstart\tend\tname\tscore\tstrand\tprobability\tcalibrated\tlog_odds\n"
+    b"chr1\t100\t201\tsite1\t900\t.\t0.9\t0.9\t2.2\nchr1\t400\t501\tsite2\t950\t.\t0.95\t0.95\t2.9\n"
+)
+EFFECTS = (
+    b"contig\tposition\tid\tref\talt\tmodel\tstatus\tdelta_log_odds\tq_value\n"
+    b"chr1\t7\trs1\tA\tC\tMYC\tscored\t-3.5\t0.01\nchr1\t9\t.\tA\tG\tMYC\tscored\t0.2\t.\n"
+)
+
+
+def write_bigwig(path: Path) -> Path:
+    """Write the scores of a scan of one contig, and return their file."""
+    with pyBigWig.open(str(path), "w") as track:
+        track.addHeader([("chr1", 600)])
+        track.addEntries("chr1", list(range(50, 550, 25)), values=[0.5] * 20, span=25)
+    return path
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,17 +55,25 @@ def read_effects(table: str | os.PathLike) -> dict[str, Effects]:
         found = models.setdefault(row["model"], Effects())
         if row["status"] != "scored":
             continue
-        try:
-            delta = float(row["delta_log_odds"])
-            q_value = float("nan") if row["q_value"] == "." else float(row["q_value"])
-        except ValueError:
-            what = f"line {line} has no change of the log-odds"
-            raise InputError(what, table, "score the variants again") from None
+        delta = _number(row["delta_log_odds"])
+        q_value = float("nan") if row["q_value"] == "." else _number(row["q_value"])
+        if delta is None or q_value is None:
+            what = f"line {line} has no change of the log-odds, or no q"
+            raise InputError(what, table, "score the variants again")
         place = f"{row['contig']}:{row['position']} {row['ref']}>{row['alt']}"
         found.names.append(place if row["id"] in (".", "") else row["id"])
         found.deltas.append(delta)
         found.q_values.append(q_value)
     return models
+
+
+def _number(text: str) -> float | None:
+    """Return a finite number, or None for what is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def plot_effects(table: str | os.PathLike, path: str | os.PathLike) -> None:
