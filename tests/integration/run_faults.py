@@ -29,6 +29,7 @@ import psutil
 from faults import (
     LOCKED,
     PEAK_TARGETS,
+    PEAKS,
     RULES_LEFT_OUT,
     TARGETS,
     TRAININGS,
@@ -110,15 +111,24 @@ class Storm:
         for part in ("results", "resources", ".snakemake"):
             shutil.rmtree(self.folder / part)
 
-    def commands(self) -> Iterator[tuple[str, ...]]:
-        """Yield the command lines that make all of it, what was lost by name."""
+    def commands(self, missing: bool = False) -> Iterator[tuple[str, ...]]:
+        """Yield the command lines that make all of it, what was lost by name.
+
+        A file in the middle, gone when a job that was making it anew was killed, is not missed by
+        Snakemake while what it is made of has the same content and what is made of it is there:
+        with `missing` such files are asked for by name too.
+        """
         for targets, peaks in ((TARGETS, False), (PEAK_TARGETS, True)):
-            lost = [path for job in self.lost if job.peaks == peaks for path in job.outputs]
-            yield words_of((*targets, *lost), peaks)
+            asked = {path for job in self.lost for path in job.outputs if job.peaks == peaks}
+            if missing:
+                paths = {path for job in self.jobs.values() for path in job.outputs}
+                mine = {path for path in paths if (PEAKS in path) == peaks}
+                asked |= {path for path in mine if not (self.folder / path).exists()}
+            yield words_of((*targets, *sorted(asked)), peaks)
 
     def rerun(self) -> str | None:
         """Do what README.md says, to the end; return what is wrong with it."""
-        for words in self.commands():
+        for words in self.commands(missing=True):
             well, output = self.run.ends(words)
             if not well and LOCKED in output:
                 self.run.ends(("--unlock",))
