@@ -8,7 +8,15 @@ from pathlib import Path
 import dflm
 import pytest
 import torch
-from dflm.training.device import autocast, inference_batch, lower_precision
+from dflm.training import device
+from dflm.training.device import (
+    DETERMINISTIC,
+    autocast,
+    inference_batch,
+    lower_precision,
+    pick_device,
+    use_deterministic,
+)
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -33,6 +41,31 @@ def test_a_gpu_reads_as_many_sequences_as_fill_it_and_its_memory_allows():
     assert inference_batch(CUDA, 4000, 101) == 4000
     assert inference_batch(CUDA, 16, 100_000) == 16
     assert inference_batch(CUDA, 16, 1000) == 2560 * 128 // 1000
+
+
+@pytest.mark.parametrize("asked", ["1", "0", None])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_gpu_is_deterministic_when_the_run_asks_for_it(monkeypatch, asked, there):
+    # A machine without a GPU can only be told that it has one.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(device, "lower_precision", lambda device, precision: True)
+    monkeypatch.delenv(DETERMINISTIC, raising=False)
+    if asked is not None:
+        monkeypatch.setenv(DETERMINISTIC, asked)
+    threads = torch.get_num_threads()
+    try:
+        picked = pick_device(1, threads)
+        on = there and asked == "1"
+        assert torch.are_deterministic_algorithms_enabled() == on
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == on
+        told = device.told_of(picked, "auto")
+        assert told.get("deterministic") == (on if there else None)
+        pick_device(0, threads)  # the next job of this process asks for no GPU
+        assert not torch.are_deterministic_algorithms_enabled()
+    finally:
+        use_deterministic(False)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot be told")

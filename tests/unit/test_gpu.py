@@ -12,7 +12,13 @@ from dflm.model.losses import LanguageModelScore, next_token_loss, training_loss
 from dflm.model.wavefront import Wavefront
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import BPTTStream, SequenceBatches
-from dflm.training.device import REPRODUCIBLE, autocast
+from dflm.training.device import (
+    DETERMINISTIC,
+    REPRODUCIBLE,
+    autocast,
+    pick_device,
+    use_deterministic,
+)
 from dflm.training.graph import CudaRecorder
 from dflm.training.optim import NTASGD, adamw
 from dflm.training.predict import strand_probabilities
@@ -167,6 +173,27 @@ def test_two_runs_with_one_seed_give_the_same_bytes(precision):
             state, _, _ = step(window[:, :-1], window[:, 1:], state)
             optimizer.step()
         results.append(list(model.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_two_trainings_of_a_classifier_in_deterministic_mode_give_the_same_bytes(monkeypatch):
+    # Its pooling picks states by index, whose gradient is summed in any order without that mode.
+    monkeypatch.setenv(DETERMINISTIC, "1")
+    pick_device(1, 1)
+    try:
+        results = []
+        for _ in range(2):
+            torch.manual_seed(0)
+            model = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1).to(GPU).train()
+            optimizer = adamw([(model, 0.01)], 0.01, GPU)
+            for tokens in torch.randint(0, 65, (10, 256, 36)).to(GPU):
+                logits = model(tokens)
+                torch.nn.functional.cross_entropy(logits, tokens[:, 0] % 2).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+            results.append(list(model.parameters()))
+    finally:
+        use_deterministic(False)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 

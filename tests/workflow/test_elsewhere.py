@@ -57,6 +57,19 @@ def test_another_workflow_uses_the_rules_as_a_module(folder, prefix, where):
     assert "runtime=7" in output  # what the other workflow changes of a rule
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_each_job_is_told_whether_the_run_is_a_deterministic_one(folder, on):
+    snakemake = as_module(folder, "")
+    config = yaml.safe_load((folder / "mine.yaml").read_text())
+    config["tf"]["deterministic"] = on
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    rule = 'rule tell:\n    output: "told"\n    shell: "printenv DFLM_DETERMINISTIC > {output}"\n'
+    with (folder / "Snakefile").open("a") as file:
+        file.write(rule)
+    snakemake("told")
+    assert (folder / "told").read_text() == f"{int(on)}\n"
+
+
 def test_the_module_is_checked_by_the_same_words(folder):
     snakemake = as_module(folder, "")
     (folder / "mine.yaml").write_text("tf: {genom: {source: genome.fa}}\n")

@@ -9,6 +9,8 @@ from snakemake.io import checkpoint_target
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ROWS = read_configuration(config, SCHEMA, workflow.source_path("../schemas/datasets.schema.yaml"))
+# No parameter of the jobs, since it is no reason to train again; each job reads this file anew.
+os.environ.update(DFLM_DETERMINISTIC=str(int(config["deterministic"])))
 METHODS = methods_of(config, read_schema(SCHEMA))
 # The sets whose sequences are cut out of the genome; only a sheet names any.
 PEAK_SETS = [row["dataset"] for row in ROWS or [] if row["peaks"]]

@@ -18,6 +18,9 @@ FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 # the workspace that Hopper GPUs have anyway.
 REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
+# Set by the workflow from its key `deterministic`: every job of a run gets it, whatever starts it.
+DETERMINISTIC = "DFLM_DETERMINISTIC"
+
 
 def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.device:
     """Return the device of a job, set its CPU threads and what makes a GPU repeat itself.
@@ -41,11 +44,13 @@ def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.d
     torch.set_num_threads(max(1, threads))
     for name, value in REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
-    if gpu >= 1 and torch.cuda.is_available():
+    on_gpu = gpu >= 1 and torch.cuda.is_available()
+    use_deterministic(on_gpu and os.environ.get(DETERMINISTIC) == "1")
+    if on_gpu:
         if gpu_share is not None:
             share_gpu(gpu_share)
         device = torch.device("cuda", torch.cuda.current_device())
-        log.info("training on %s", torch.cuda.get_device_name(device))
+        log.info("training on %s%s", torch.cuda.get_device_name(device), _HOW[deterministic()])
         return device
     if gpu >= 1:
         # Whether driver, build or cluster is to blame can be told by these two.
@@ -58,6 +63,29 @@ def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.d
     keep_freed_memory()
     log.info("CPU, %d threads", torch.get_num_threads())
     return torch.device("cpu")
+
+
+_HOW = {False: "", True: ", deterministic algorithms only"}
+
+
+def deterministic() -> bool:
+    """Return whether torch takes the algorithms only that give the same bits at every run."""
+    return torch.are_deterministic_algorithms_enabled()
+
+
+def use_deterministic(on: bool) -> None:
+    """Let torch take only algorithms that give the same bits at every run, or any.
+
+    An operation that has none runs all the same and warns. The CPU's are all of that kind.
+
+    Parameters
+    ----------
+    on : bool
+    """
+    torch.use_deterministic_algorithms(on, warn_only=on)
+    # Memory is filled before it is used for the sake of programs that read what they never wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False  # it takes whichever kernel was the faster just now
 
 
 def keep_freed_memory() -> bool:
@@ -103,18 +131,20 @@ def told_of(device: torch.device, precision: str) -> dict[str, object]:
     -------
     dict
         ``device``, its type; ``processor``, the instructions that torch's kernels are chosen by, or
-        the name of the GPU; ``threads`` of the CPU; ``bf16``, whether products ran in it.
+        the name of the GPU; ``threads`` of the CPU; ``bf16``, whether products ran in it; of a
+        GPU, ``deterministic``, see `use_deterministic`.
     """
     if device.type == "cuda":
         processor = torch.cuda.get_device_name(device)
     else:
         processor = torch.backends.cpu.get_cpu_capability()
-    return {
+    told = {
         "device": device.type,
         "processor": processor,
         "threads": torch.get_num_threads(),
         "bf16": lower_precision(device, precision),
     }
+    return told | ({"deterministic": deterministic()} if device.type == "cuda" else {})
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
