@@ -33,6 +33,12 @@ def shard(folder: Path) -> None:
     shard_all(folder / "in", folder / "out")
 
 
+def shard_little(folder: Path) -> None:
+    """Shard with a lower bound on what is unpacked without a look at its size."""
+    with mock.patch("dflm.sequences.fasta._FREE", 2**20):
+        shard(folder)
+
+
 def fasta(name: str, content: str | bytes, told: str) -> Case:
     return Case("FASTA", name, text(content), shard, r"in: .*" + told)
 
@@ -64,6 +70,13 @@ FASTA = [
     fasta("gzip's magic bytes alone", b"\x1f\x8b", "the gzip file breaks off"),
     fasta("bgzip cut short", _BGZIP[: len(_BGZIP) // 2], "the gzip file breaks off"),
     fasta("gzip of gzip", gzip.compress(_PACKED), "no '>' before the first sequence"),
+    Case(
+        "FASTA",
+        "gzip bomb",
+        text(gzip.compress(b">chr1\n" + bytes([65]) * 2**24)),
+        shard_little,
+        "in: unpacks to more than 100 times its size, as no genome does; fetch it again",
+    ),
     fasta("no contig for validation", ">chr1\nACGT\n", "'chr2' of genome.validation matches no"),
     Case("FASTA", "missing", lambda folder: None, shard, "in: there is no such file"),
     Case("FASTA", "a folder", lambda folder: (folder / "in").mkdir(), shard, "no such file"),

@@ -23,6 +23,8 @@ from dflm.sequences.kmers import N, code_table
 BLOCK = 16 * 2**20
 _RUNS = 2**16  # runs of N that the kernel can report before it must be emptied
 _HEADER_LIMIT = 2**16
+# A gzip file may unpack to 1,000 times its size, a genome's to 3 or 5: runs of N alone do more.
+_FREE, _TIMES = 2**30, 100
 _NEWLINE, _RETURN, _GREATER = 10, 13, 62
 # What the kernel stopped for.
 _END, _HEADER, _WRONG, _RUNS_FULL = 0, 1, 2, 3
@@ -86,7 +88,8 @@ def read_blocks(
     Raises
     ------
     InputError
-        If the file is missing, or its gzip is cut short or damaged.
+        If the file is missing, or its gzip is cut short, damaged or a bomb: above 1 GiB and more
+        than 100 times as large as what it was unpacked from.
     """
     try:
         stream = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below, kept over yields)
@@ -105,9 +108,11 @@ def read_blocks(
 
 
 def _unpack(stream, block, path, size, digest) -> Iterator[bytes]:
+    packed = unpacked = 0
     member = zlib.decompressobj(wbits=31)
     try:
         while block:
+            packed += len(block)
             if digest is not None:
                 digest.update(block)
             rest = block
@@ -117,7 +122,15 @@ def _unpack(stream, block, path, size, digest) -> Iterator[bytes]:
                     if not rest:
                         break
                     member = zlib.decompressobj(wbits=31)
-                yield member.decompress(rest, size)
+                piece = member.decompress(rest, size)
+                unpacked += len(piece)
+                if unpacked > max(_FREE, _TIMES * packed):
+                    raise InputError(
+                        f"unpacks to more than {_TIMES} times its size, as no genome does",
+                        path,
+                        "fetch it again, or unpack it if it is right",
+                    )
+                yield piece
                 rest = member.unused_data if member.eof else member.unconsumed_tail
             block = stream.read(max(1, size // 4))
         while not member.eof:

@@ -82,6 +82,8 @@ def use_deterministic(on: bool) -> None:
     ----------
     on : bool
     """
+    if on == deterministic():
+        return  # the setter imports torch's compiler, which takes seconds
     torch.use_deterministic_algorithms(on, warn_only=on)
     # Memory is filled before it is used for the sake of programs that read what they never wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False
