@@ -26,6 +26,22 @@ def test_precision_is_what_was_asked_for():
     assert not lower_precision(CPU, "fp32")
 
 
+@pytest.mark.parametrize(
+    ("has", "lower"),
+    [
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_precision_is_lowered_by_itself_where_that_is_faster(monkeypatch, has, lower):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert lower_precision(CPU, "auto") is lower
+    assert lower_precision(CPU, "bf16") and not lower_precision(CPU, "fp32")
+
+
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float)])
 def test_autocast_lowers_products_only_when_asked_to_and_keeps_no_casts(precision, dtype):
     x, weight = torch.ones(2, 2), torch.ones(2, 2, requires_grad=True)
