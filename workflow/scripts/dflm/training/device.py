@@ -118,8 +118,8 @@ def lower_precision(device: torch.device, precision: str) -> bool:
         return precision == "bf16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Intel's processors have half the rate of float32 in it, but for their tiles (AMX), which virtual
-    # machines often hide; AMD's have twice the rate.
+    # Intel's processors have half the rate of float32 in it, but for their tiles (AMX), which
+    # virtual machines often hide; AMD's have twice the rate.
     has = torch.cpu.get_capabilities()
     intel = str(has.get("cpu_name", "")).startswith("Intel")
     return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and not intel))
