@@ -60,7 +60,7 @@ def scorer_of(args: argparse.Namespace, precision: str) -> Scorer:
     if args.model:
         return Scorer.load(args.model, threads=args.threads, precision=precision)
     torch.manual_seed(0)
-    model = PoolingClassifier(SIZES[args.size], NO_DROPOUT, 50, 0.0)
+    model = PoolingClassifier(SIZES[args.size], NO_DROPOUT, 50, 0.0, 64, 15)
     return Scorer(model, {}, args.size, choose_device("auto", args.threads), precision=precision)
 
 

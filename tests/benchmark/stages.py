@@ -143,7 +143,8 @@ def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dic
     made = LanguageModel(args.architecture, args.dropouts)
     if classifier is not None:
         head = classifier["head"]
-        made = PoolingClassifier(args.architecture, args.dropouts, head["hidden"], head["dropout"])
+        shape = [head[name] for name in ("hidden", "dropout", "detectors", "detector_width")]
+        made = PoolingClassifier(args.architecture, args.dropouts, *shape)
     files = {"weights": folder / "model.safetensors", "card": folder / "model.json"}
     folder.mkdir(parents=True, exist_ok=True)
     some = [0.1, 0.2, 0.6, 0.9]
@@ -248,10 +249,18 @@ def finetuning(folder: Path, model: dict, batch: int, sequences: int, width: int
     )
 
 
-def classifying(folder: Path, model: dict, batch: int, sequences: int, width: int = 101) -> dict:
+def classifying(
+    folder: Path,
+    model: dict,
+    batch: int,
+    sequences: int,
+    width: int = 101,
+    detectors: int = 64,
+) -> dict:
     """Measure a classifier's training: an epoch of its head, and one of all its layers."""
     stages = [{"unfreeze": u, "epochs": 1, "learning_rate": 0.01} for u in (1, "all")]
-    given = make_model(folder / "lm", model)
+    given, args = make_model(folder / "lm", model), classifier_settings()
+    args["head"] = args["head"] | {"detectors": detectors}
     return measured(
         "dflm.training.classify",
         "train_classifier",
@@ -262,7 +271,7 @@ def classifying(folder: Path, model: dict, batch: int, sequences: int, width: in
         **outputs(folder / "out"),
         predictions=folder / "validation.tsv",
         seconds=folder / "seconds.json",
-        args=classifier_settings() | {"batch_size": batch, "stages": stages},
+        args=args | {"batch_size": batch, "stages": stages},
         dataset="d",
         negatives="shuffle",
         seed=1,

@@ -184,7 +184,7 @@ def test_two_trainings_of_a_classifier_in_deterministic_mode_give_the_same_bytes
         results = []
         for _ in range(2):
             torch.manual_seed(0)
-            model = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1).to(GPU).train()
+            model = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1, 16, 9).to(GPU).train()
             optimizer = adamw([(model, 0.01)], 0.01, GPU)
             for tokens in torch.randint(0, 65, (10, 256, 36)).to(GPU):
                 logits = model(tokens)
@@ -293,8 +293,8 @@ def test_bits_per_base_with_a_carried_bfloat16_state_are_those_of_float32():
 
 def test_a_classifier_predicts_what_it_predicts_on_the_cpu():
     torch.manual_seed(0)
-    cpu = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1)
-    gpu = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1).to(GPU)
+    cpu = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1, 16, 9)
+    gpu = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1, 16, 9).to(GPU)
     gpu.load_state_dict(cpu.state_dict())
     generator = torch.Generator().manual_seed(1)
     sequences = [

@@ -202,7 +202,7 @@ def test_steps_are_recorded_only_with_a_recorder_and_never_among_processes(world
 def classify(device=CPU, recorder=None):
     """Train a classifier on batches of two sizes; return what steps gave and left behind."""
     torch.manual_seed(0)
-    model = PoolingClassifier(LM.architecture, LM.dropouts, 5, 0.1).to(device).train()
+    model = PoolingClassifier(LM.architecture, LM.dropouts, 5, 0.1, 4, 3).to(device).train()
     model.freeze_to(3)  # the lower layers stay as they are
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
 

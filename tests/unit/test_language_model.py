@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from dflm.errors import InputError
-from dflm.model.classifier import PoolingClassifier, concat_pool
+from dflm.model.classifier import Detectors, PoolingClassifier, concat_pool
 from dflm.model.files import (
     NO_DROPOUT,
     load_classifier,
@@ -90,15 +90,41 @@ def test_concat_pool_by_hand_leaves_padding_out():
     assert torch.equal(concat_pool(output, torch.zeros_like(tokens)), torch.zeros(2, 3))
 
 
-def test_a_padded_sequence_is_classified_as_the_bare_one():
-    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0).eval()
+@pytest.mark.parametrize("size", [2, 3])
+def test_detectors_by_hand_look_past_the_ends_and_leave_padding_out(size):
+    detectors = Detectors(1, 1, size).eval()
+    # What stands before a token, less the token itself.
+    detectors.convolution.weight.data = torch.tensor([[[1.0, -1.0, 0.0][:size]]])
+    embedded = torch.tensor([[[1.0], [3.0], [2.0], [0.0], [0.0]]])
+    tokens = torch.tensor([[7, 8, 9, PAD, PAD]])
+    # 0 - 1, 1 - 3, 3 - 2: nothing lies before the first, and only the last is above zero.
+    expected = torch.tensor([[1.0, 1 / 3]]) / (1 + 1e-5) ** 0.5
+    torch.testing.assert_close(detectors(embedded, tokens), expected)
+
+
+@pytest.mark.parametrize("width", [4, 5])
+@pytest.mark.parametrize("detectors", [0, 6])
+def test_a_padded_sequence_is_classified_as_the_bare_one(detectors, width):
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, detectors, width).eval()
     tokens = torch.randint(1, 17, (2, 9))
     padded = torch.cat([tokens, torch.zeros(2, 4).long()], 1)
     torch.testing.assert_close(model(tokens), model(padded))
 
 
-def test_freeze_to_counts_groups_from_the_head():
-    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0)
+def test_detectors_read_the_embedding_and_the_head_reads_them():
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, 6, 4).train()
+    for layer in model.encoder.layers:  # so that nothing comes by the encoder
+        layer.requires_grad_(False)
+        for parameter in layer.parameters():
+            parameter.zero_()
+    model(torch.randint(1, 17, (8, 9)))[:, 1].square().sum().backward()
+    assert float(model.encoder.embedding.weight.grad.abs().sum()) > 0
+    assert float(model.detectors.convolution.weight.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("detectors", [0, 6])
+def test_freeze_to_counts_groups_from_the_head(detectors):
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, detectors, 4)
     groups = model.groups()
     assert len(groups) == SMALL.layers + 2
     for trainable in range(1, len(groups) + 1):
@@ -139,14 +165,27 @@ def test_a_model_comes_back_as_it_was_saved(saved, tmp_path):
     assert (weights.read_bytes(), card.read_bytes()) == first
 
 
-def test_a_classifier_comes_back_in_evaluation_mode(tmp_path):
-    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1).eval()
+@pytest.mark.parametrize("detectors", [0, 6])
+def test_a_classifier_comes_back_in_evaluation_mode(tmp_path, detectors):
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1, detectors, 4).eval()
     weights, card = tmp_path / "c.safetensors", tmp_path / "c.json"
     save_model(model, weights, card, training={}, metrics={})
     again = load_classifier(weights, card)
     tokens = torch.randint(0, 17, (4, 12))
     assert not again.training
     assert torch.equal(model(tokens), again(tokens))
+
+
+def test_a_classifier_of_before_there_were_detectors_is_read(tmp_path):
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1).eval()
+    weights, card = tmp_path / "c.safetensors", tmp_path / "c.json"
+    save_model(model, weights, card, training={}, metrics={})
+    edit(card, lambda content: [content["architecture"].pop(x) for x in DETECTOR_KEYS])
+    tokens = torch.randint(0, 17, (4, 12))
+    assert torch.equal(model(tokens), load_classifier(weights, card)(tokens))
+
+
+DETECTOR_KEYS = ("detectors", "detector_width")
 
 
 def edit(card, change):

@@ -73,11 +73,14 @@ def test_discriminating(tmp_path, batch, windows):
         pytest.param(FULL, 32, 64, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("stage", ["finetuning", "classifying"])
-def test_finetuning_and_classifying(tmp_path, stage, sizes, batch, sequences):
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [("finetuning", {}), ("classifying", {"detectors": 64}), ("classifying", {"detectors": 1000})],
+)
+def test_finetuning_and_classifying(tmp_path, stage, more, sizes, batch, sequences):
     model = stages.language_model(**sizes)
-    found = getattr(stages, stage)(tmp_path, model, batch, sequences)
-    holds(found, getattr(resources, stage)(model, batch, sequences, 101, gpus=0))
+    found = getattr(stages, stage)(tmp_path, model, batch, sequences, **more)
+    holds(found, getattr(resources, stage)(model, batch, sequences, 101, gpus=0, **more))
 
 
 @pytest.mark.parametrize("sequences", [400, pytest.param(40_000, marks=pytest.mark.slow)])
@@ -106,7 +109,7 @@ def test_convolving(tmp_path, batch, sequences):
 def test_predicting(tmp_path, sizes, batch, sequences):
     model = stages.language_model(**sizes)
     found = stages.predicting(tmp_path, model, batch, sequences)
-    holds(found, resources.predicting(model, batch, sequences, 101, gpus=0))
+    holds(found, resources.predicting(model, batch, sequences, 101, gpus=0, detectors=64))
 
 
 @pytest.mark.parametrize(

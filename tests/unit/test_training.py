@@ -68,7 +68,7 @@ FINETUNE = {
 CLASSIFIER = {
     "dropout": {"output": 0.4, "hidden": 0.2, "input": 0.6, "embedding": 0.1, "weight": 0.5},
     "drop_mult": 0.25,
-    "head": {"hidden": 10, "dropout": 0.1},
+    "head": {"hidden": 10, "dropout": 0.1, "detectors": 6, "detector_width": 4},
     "batch_size": 32,
     "stages": [
         {"unfreeze": 1, "epochs": 2, "learning_rate": 0.02},

@@ -91,7 +91,7 @@ def model(kind: str = "classifier") -> dict[str, bytes]:
     generator = torch.random.get_rng_state()
     torch.manual_seed(3)
     made = (
-        PoolingClassifier(ARCHITECTURE, NO_DROPOUT, 3, 0.0)
+        PoolingClassifier(ARCHITECTURE, NO_DROPOUT, 3, 0.0, 2, 4)
         if kind == "classifier"
         else LanguageModel(ARCHITECTURE, NO_DROPOUT)
     )

@@ -30,7 +30,12 @@ def read(folder, monkeypatch):
 
 def test_defaults_are_filled_in_all_the_way_down(read):
     config, rows = read("classifier: {head: {dropout: 0.2}}")
-    assert config["classifier"]["head"] == {"dropout": 0.2, "hidden": 50}
+    assert config["classifier"]["head"] == {
+        "dropout": 0.2,
+        "hidden": 50,
+        "detectors": 64,
+        "detector_width": 15,
+    }
     assert config["language_model"]["dropout"]["weight"] == 0.15
     assert config["classifier"]["dropout"]["weight"] == 0.5
     assert [row["dataset"] for row in rows] == list(NAMES)
@@ -180,7 +185,7 @@ def test_methods_are_the_configuration_its_variants_and_baselines_then_their_see
         ("cnn", 6, "methods/cnn-seed6/"),
     ]
     wide = found[2].settings["classifier"]
-    assert wide["head"] == {"hidden": 100, "dropout": 0.1}
+    assert wide["head"] == config["classifier"]["head"] | {"hidden": 100}
     assert wide["stages"] == config["classifier"]["stages"]
     assert config["classifier"]["head"]["hidden"] == 50
 

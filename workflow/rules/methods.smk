@@ -17,6 +17,7 @@ ABLATIONS = {
     "random": {"classifier": {"start": "random"}},
     "pretrained": {"classifier": {"start": "pretrained"}},
     "lm_only": {"discriminate": {"epochs": 0}},
+    "no_detectors": {"classifier": {"head": {"detectors": 0}}},
     "one_strand": {
         "finetune": {"reverse_complement": False},
         "classifier": {"reverse_complement": False},

@@ -117,14 +117,20 @@ def finetuning_needs(settings, input, rulename):
     return NEEDS.finetuning(architecture_of(settings), batch, *set_sizes(input.train), gpus)
 
 
+def detectors_of(settings):
+    return settings["classifier"]["head"]["detectors"]
+
+
 def classifying_needs(settings, input, rulename):
     batch, gpus = settings["classifier"]["batch_size"], gpus_of(rulename)
-    return NEEDS.classifying(architecture_of(settings), batch, *set_sizes(input.train), gpus)
+    sizes = set_sizes(input.train)
+    return NEEDS.classifying(architecture_of(settings), batch, *sizes, gpus, detectors_of(settings))
 
 
 def predicting_needs(settings, input, rulename):
     batch, gpus = settings["predict"]["batch_size"], gpus_of(rulename)
-    return NEEDS.predicting(architecture_of(settings), batch, *set_sizes(input.test), gpus)
+    sizes = set_sizes(input.test)
+    return NEEDS.predicting(architecture_of(settings), batch, *sizes, gpus, detectors_of(settings))
 
 
 def pretraining_on_device(settings, input, rulename):

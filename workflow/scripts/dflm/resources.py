@@ -47,6 +47,7 @@ OF_LEAF = 40  # an estimate: of a window in the tree of LS-GKM
 GAPPED = 150 * MB  # the tables of readings and the weights
 # A detector's match at a place of a strand, before and after its norm, and their gradients.
 OF_MATCH = 20
+OF_DETECTION = 40  # the same at a place of a classifier's sequence, pooled in two ways
 MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scoring
 DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
 SCANNED = 400 * MB  # a block of a contig, its windows and their scores
@@ -175,24 +176,30 @@ def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: i
     return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model)
 
 
-def classifying(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
+def classifying(
+    model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1, detectors: int = 0
+) -> int:
     """Return the host memory of a classifier's training.
 
-    As `finetuning`, with the best weights, and with Numba, which shuffles.
+    As `finetuning`, with the best weights, with Numba, which shuffles, and with motif detectors.
     """
     own = SNAKEMAKE + of_sequences(sequences, width) + 4 * parameters(model) + NUMBA - PLAIN
     if gpus:
         return own + of_gpu_process(model)
     tokens = min(batch_size, sequences) * width
-    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model, decoder=False)
+    token = of_token(model, decoder=False) + OF_DETECTION * detectors
+    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * token
 
 
-def predicting(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
-    """Return the host memory of a prediction; see `finetuning`."""
+def predicting(
+    model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1, detectors: int = 0
+) -> int:
+    """Return the host memory of a prediction; see `classifying`."""
     own = SNAKEMAKE + of_sequences(sequences, width)
     if gpus:
         return own + of_gpu_process(model)
-    return own + TORCH + of_prediction(model, min(batch_size, sequences) * width)
+    tokens = min(batch_size, sequences) * width
+    return own + TORCH + of_prediction(model, tokens) + tokens * OF_DETECTION * detectors
 
 
 def on_device(model: dict, tokens: int, bases: int = 0, gpus: int = 1) -> int:

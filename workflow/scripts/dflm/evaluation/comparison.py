@@ -16,6 +16,7 @@ TITLES = {
     "random": "DFLM, no pretraining",
     "pretrained": "DFLM, no LM fine-tuning",
     "lm_only": "DFLM, language model only",
+    "no_detectors": "DFLM, no detectors",
     "one_strand": "DFLM, one strand",
     "ensemble": "DFLM, seeds averaged",
     "floor": "dinucleotide counts",

@@ -9,6 +9,7 @@ ABLATIONS = {
     "random": "an encoder of random weights",
     "pretrained": "the pretrained language model without fine-tuning",
     "lm_only": "a language model without the second pretraining",
+    "no_detectors": "no motif detectors beside the encoder",
     "one_strand": "one strand only, in training and prediction",
 }
 
@@ -189,10 +190,18 @@ def classifier(config: Mapping) -> str:
         else "; once all groups learnt, training ended after "
         f"{count(args['patience'], 'epoch')} without a better one"
     )
+    head = args["head"]
+    seen = (
+        f" and the maximum and the mean of {count(head['detectors'], 'motif detector')}, a "
+        f"convolution over {count(head['detector_width'], 'embedded token')} with batch "
+        "normalisation,"
+        if head["detectors"]
+        else ""
+    )
     return (
         "For each set the encoder was turned into a classifier of bound against unbound sequences: "
-        "its last hidden state, and the maximum and the mean over all positions, went through a "
-        f"head with {count(args['head']['hidden'], 'hidden unit')} (dropout "
+        f"its last hidden state, and the maximum and the mean over all positions,{seen} went "
+        f"through a head with {count(args['head']['hidden'], 'hidden unit')} (dropout "
         f"{args['head']['dropout']:g}; in the encoder {dropouts(args)}). It was trained {course}, "
         f"with AdamW and one cycle a stage, a learning rate {args['lr_range']:g} times higher at "
         f"the head than at the embedding, batches of {number(args['batch_size'])}, weight decay "

@@ -1,7 +1,8 @@
-"""The classifier: an AWD-LSTM encoder under a concat-pooling head."""
+"""The classifier: the embedding and encoder of an AWD-LSTM under a pooling head."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dflm.model.language_model import AWDLSTM, Architecture, Dropouts
 from dflm.sequences.kmers import PAD
@@ -24,16 +25,54 @@ def concat_pool(output: Tensor, tokens: Tensor) -> Tensor:
     ----------
     Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018.
     """
-    real = (tokens != PAD).unsqueeze(-1)  # (B, T, 1)
-    count = real.sum(1)  # (B, 1)
     position = torch.arange(tokens.size(1), device=tokens.device)
     last = ((tokens != PAD) * position).amax(1)  # (B,)
     rows = torch.arange(tokens.size(0), device=tokens.device)
-    some = count > 0
+    some = (tokens != PAD).any(1, keepdim=True)  # (B, 1)
     last_output = torch.where(some, output[rows, last], 0.0)
-    highest = torch.where(some, output.masked_fill(~real, float("-inf")).amax(1), 0.0)
+    return torch.cat([last_output, max_mean_pool(output, tokens)], 1)
+
+
+def max_mean_pool(output: Tensor, tokens: Tensor) -> Tensor:
+    """Pool over time: [max, mean], (B, 2 E); otherwise as `concat_pool`."""
+    real = (tokens != PAD).unsqueeze(-1)  # (B, T, 1)
+    count = real.sum(1)  # (B, 1)
+    highest = output.masked_fill(~real, float("-inf")).amax(1)
     mean = (output * real).sum(1) / count.clamp(min=1)
-    return torch.cat([last_output, highest, mean], 1)
+    return torch.cat([torch.where(count > 0, highest, 0.0), mean], 1)
+
+
+class Detectors(nn.Module):
+    """Motif detectors on the embedded tokens: convolution, batch norm, ReLU, [max, mean].
+
+    The recurrent layers carry what lies far apart, and are slow to learn a motif exactly; a
+    detector sees a site whole. It reads the embedding that the language model has learnt.
+
+    Parameters
+    ----------
+    width : int
+        Width of the embedding.
+    count : int >= 1
+        Detectors.
+    size : int >= 1
+        Tokens that each looks at, side by side; past the ends of a sequence lie pad tokens.
+
+    References
+    ----------
+    Detectors and their pooling: Alipanahi et al. 2015, doi:10.1038/nbt.3300 (DeepBind).
+    """
+
+    def __init__(self, width: int, count: int, size: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(width, count, size, bias=False)  # batch norm has one
+        self.norm = nn.BatchNorm1d(count)
+
+    def forward(self, embedded: Tensor, tokens: Tensor) -> Tensor:
+        """Return features (B, 2 count) of embedded tokens (B, T, E); `tokens` are (B, T)."""
+        size = self.convolution.kernel_size[0]
+        x = functional.pad(embedded.transpose(1, 2), (size // 2, (size - 1) // 2))
+        matches = functional.relu(self.norm(self.convolution(x).float()))  # (B, count, T)
+        return max_mean_pool(matches.transpose(1, 2), tokens)
 
 
 class PoolingHead(nn.Module):
@@ -41,20 +80,20 @@ class PoolingHead(nn.Module):
 
     Parameters
     ----------
-    width : int
-        Width of the encoder's output; the head reads three times as much.
+    features : int
+        Width of the pooled features.
     hidden : int
         Width of the layer between.
     input_dropout, dropout : float in [0, 1)
         Dropout of the pooled features and of the layer between.
     """
 
-    def __init__(self, width: int, hidden: int, input_dropout: float, dropout: float) -> None:
+    def __init__(self, features: int, hidden: int, input_dropout: float, dropout: float) -> None:
         super().__init__()
         self.stack = nn.Sequential(
-            nn.BatchNorm1d(3 * width),
+            nn.BatchNorm1d(features),
             nn.Dropout(input_dropout),
-            nn.Linear(3 * width, hidden),
+            nn.Linear(features, hidden),
             nn.ReLU(),
             nn.BatchNorm1d(hidden),
             nn.Dropout(dropout),
@@ -62,12 +101,12 @@ class PoolingHead(nn.Module):
         )
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """Return logits (B, 2) of unbound and bound for pooled features (B, 3 E)."""
+        """Return logits (B, 2) of unbound and bound for pooled features (B, F)."""
         return self.stack(pooled.float())
 
 
 class PoolingClassifier(nn.Module):
-    """Encoder, concat pooling and head.
+    """Encoder with concat pooling, detectors on the embedding, and the head over both.
 
     Parameters
     ----------
@@ -78,6 +117,10 @@ class PoolingClassifier(nn.Module):
         Width of the head's hidden layer.
     head_dropout : float in [0, 1)
         Dropout of that layer.
+    detectors : int >= 0
+        See `Detectors`; 0 makes none.
+    detector_width : int >= 1
+        Tokens that a detector looks at.
     """
 
     def __init__(
@@ -86,20 +129,36 @@ class PoolingClassifier(nn.Module):
         dropouts: Dropouts,
         head_hidden: int,
         head_dropout: float,
+        detectors: int = 0,
+        detector_width: int = 1,
     ) -> None:
         super().__init__()
-        self.head_hidden, self.head_dropout = head_hidden, head_dropout
+        self.head_shape = {
+            "head_hidden": head_hidden,
+            "detectors": detectors,
+            "detector_width": detector_width,
+        }
         self.encoder = AWDLSTM(architecture, dropouts)
-        self.head = PoolingHead(architecture.embedding, head_hidden, dropouts.output, head_dropout)
+        width = architecture.embedding
+        self.detectors = Detectors(width, detectors, detector_width) if detectors else None
+        features = 3 * width + 2 * detectors
+        self.head = PoolingHead(features, head_hidden, dropouts.output, head_dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits (B, 2) of unbound and bound for tokens (B, T)."""
+        encoded = self.encoder(tokens)
         # The head drops its own input, so the encoder's raw output is what is pooled.
-        return self.head(concat_pool(self.encoder(tokens).raw, tokens))
+        pooled = concat_pool(encoded.raw, tokens)
+        if self.detectors is not None:
+            pooled = torch.cat([pooled.float(), self.detectors(encoded.embedded, tokens)], 1)
+        return self.head(pooled)
 
     def groups(self) -> list[nn.Module]:
-        """Return the layer groups from the bottom up: embedding, each LSTM layer, head."""
-        return [self.encoder.embedding, *self.encoder.layers, self.head]
+        """Return the layer groups: embedding, each LSTM layer, detectors and head together."""
+        top = (
+            nn.ModuleList([self.detectors, self.head]) if self.detectors is not None else self.head
+        )
+        return [self.encoder.embedding, *self.encoder.layers, top]
 
     def freeze_to(self, trainable: int) -> None:
         """Let the topmost `trainable` groups learn and freeze those below."""

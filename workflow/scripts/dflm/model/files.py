@@ -71,7 +71,7 @@ def save_model(
         **made_by(),
     }
     if isinstance(model, PoolingClassifier):
-        content["architecture"]["head_hidden"] = model.head_hidden
+        content["architecture"] |= model.head_shape
     if calibration is not None:
         content["calibration"] = calibration
     write_json(card, content)
@@ -152,16 +152,22 @@ def load_classifier(weights: Path, card: Path) -> PoolingClassifier:
     """
     content = read_card(card, CLASSIFIER)
     architecture = architecture_of(content, card)
-    hidden = content["architecture"].get("head_hidden")
-    if type(hidden) is not int or hidden < 1:
-        raise InputError(f"{card}: the card's architecture lacks head_hidden")
-    _check_weights(content, weights, card, least_parameters(architecture, hidden))
-    model = PoolingClassifier(architecture, NO_DROPOUT, hidden, 0.0)
+    # A card that tells of no detectors is from before there were any.
+    head = {"detectors": 0, "detector_width": 1} | content["architecture"]
+    for name, least in (("head_hidden", 1), ("detectors", 0), ("detector_width", 1)):
+        if type(head.get(name)) is not int or head[name] < least:
+            raise InputError(f"{card}: the card's architecture lacks {name}")
+    hidden, detectors = head["head_hidden"], (head["detectors"], head["detector_width"])
+    least = least_parameters(architecture, hidden, *detectors)
+    _check_weights(content, weights, card, least)
+    model = PoolingClassifier(architecture, NO_DROPOUT, hidden, 0.0, *detectors)
     _load_weights(model, weights, card)
     return model.eval()
 
 
-def least_parameters(architecture: Architecture, head_hidden: int = 0) -> int:
+def least_parameters(
+    architecture: Architecture, head_hidden: int = 0, detectors: int = 0, detector_width: int = 1
+) -> int:
     """Return how many weights a model has at least, without making it: biases do not count."""
     embedding, hidden, layers = architecture.embedding, architecture.hidden, architecture.layers
     lstm = 8 * embedding**2
@@ -169,7 +175,8 @@ def least_parameters(architecture: Architecture, head_hidden: int = 0) -> int:
         lstm = (
             8 * embedding * hidden + 4 * (hidden**2 + embedding**2) + 8 * (layers - 2) * hidden**2
         )
-    return architecture.vocabulary * embedding + lstm + 3 * embedding * head_hidden
+    head = detectors * detector_width * embedding + (3 * embedding + 2 * detectors) * head_hidden
+    return architecture.vocabulary * embedding + lstm + head
 
 
 def _check_weights(content: dict, weights: Path, card: Path, least: int) -> None:

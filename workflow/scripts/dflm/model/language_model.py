@@ -108,12 +108,14 @@ class Encoded(NamedTuple):
     """What an encoder makes of a window of tokens; batch first.
 
     `raw` and `dropped` are the last layer's output, (B, T, embedding), before and after its
-    dropout; `state` holds (h, c) of every layer, each of shape (1, B, width).
+    dropout; `state` holds (h, c) of every layer, each of shape (1, B, width); `embedded`,
+    (B, T, embedding), is what the first layer reads, before the dropout of its input.
     """
 
     raw: Tensor
     dropped: Tensor
     state: State
+    embedded: Tensor
 
 
 class AWDLSTM(nn.Module):
@@ -193,7 +195,7 @@ class AWDLSTM(nn.Module):
         if wavefront is not None:
             raw, after = wavefront(self.layers, x, state, masks.outputs[:-1], masks.weights)
             x = apply_mask(raw, masks.outputs[-1])
-            return Encoded(raw.transpose(0, 1), x.transpose(0, 1), after)
+            return Encoded(raw.transpose(0, 1), x.transpose(0, 1), after, embedded.transpose(0, 1))
         after = []
         for layer, before, weights, output in zip(
             self.layers, state, masks.weights, masks.outputs, strict=True
@@ -201,7 +203,7 @@ class AWDLSTM(nn.Module):
             raw, new = layer(x, before, weights)
             after.append(new)
             x = apply_mask(raw, output)
-        return Encoded(raw.transpose(0, 1), x.transpose(0, 1), after)
+        return Encoded(raw.transpose(0, 1), x.transpose(0, 1), after, embedded.transpose(0, 1))
 
 
 class LinearDecoder(nn.Module):

@@ -65,7 +65,8 @@ class ClassifierArgs(OptimizerArgs):
     drop_mult : float >= 0
         Factor on all of them.
     head : dict
-        `hidden`, width of the head's hidden layer, and `dropout`, its dropout.
+        `hidden`, width of the head's hidden layer, and `dropout`, its dropout; `detectors` and
+        `detector_width`, see `dflm.model.classifier.Detectors`.
     stages : list of dict
         See `Stage`.
     lr_range : float >= 1
@@ -306,9 +307,10 @@ def train_classifier(
         if weights_in is not None:
             encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
         shape = encoder.architecture if encoder else Architecture(**architecture)
-        model = PoolingClassifier(
-            shape, run_args.dropouts, run_args.head["hidden"], run_args.head["dropout"]
-        )
+        head = [
+            run_args.head[name] for name in ("hidden", "dropout", "detectors", "detector_width")
+        ]
+        model = PoolingClassifier(shape, run_args.dropouts, *head)
         if encoder:
             model.encoder.load_state_dict(encoder.state_dict())
         model = model.to(device)

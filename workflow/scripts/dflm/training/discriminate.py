@@ -128,7 +128,8 @@ class _Discrimination:
     ) -> None:
         self.model, self.args, self.seed, self.device = model, args, seed, device
         self.corpora, self.history, self.phases = corpora, history, phases
-        self.head = PoolingHead(model.encoder.architecture.embedding, HEAD_WIDTH, 0.0, 0.0)
+        features = 3 * model.encoder.architecture.embedding
+        self.head = PoolingHead(features, HEAD_WIDTH, 0.0, 0.0)
         self.head = self.head.to(device).train()
         both = [(model, args.learning_rate), (self.head, args.learning_rate)]
         self.optimizer = adamw(both, args.weight_decay, device)
