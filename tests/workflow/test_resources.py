@@ -92,7 +92,10 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     assert found["pretrain_lm"] == mb(base) | mb(more)
     assert base > 7 * resources.CUDA
     assert found["predict"] == set().union(
-        *(mb(resources.predicting(each, 1000, ROWS, WIDTH, gpus=0)) for each in of_both)
+        *(
+            mb(resources.predicting(each, 1000, ROWS, WIDTH, gpus=0, detectors=64))
+            for each in of_both
+        )
     )
     assert found["run_gkm"] == mb(resources.gapping(ROWS, WIDTH))
     widths = [6, 9, 12, 18]
