@@ -14,7 +14,7 @@ ARCHITECTURE = Architecture(k=3, stride=1, embedding=16, hidden=24, layers=1)
 ARGS = {
     "dropout": {"output": 0.0, "hidden": 0.0, "input": 0.1, "embedding": 0.0, "weight": 0.0},
     "drop_mult": 1.0,
-    "head": {"hidden": 16, "dropout": 0.0, "detectors": 0, "detector_width": 1},
+    "head": {"hidden": 16, "dropout": 0.0, "detectors": 8, "detector_width": 7},
     "batch_size": 32,
     "stages": [{"unfreeze": "all", "epochs": 4, "learning_rate": 0.03}],
     "lr_range": 1.0,
