@@ -213,6 +213,7 @@ def test_a_model_is_told_in_words_and_listed(planted_model, capsys):
     assert main(["info", str(planted_model)]) == 0
     shown = capsys.readouterr().out
     assert f"windows          {WIDTH} bases" in shown
+    assert "motif detectors  8, of 7 tokens" in shown
     assert "calibration      temperature" in shown
     assert "threshold        max_mcc 0." in shown
     assert main(["info", str(planted_model), "--json"]) == 0

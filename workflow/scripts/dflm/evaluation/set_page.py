@@ -304,7 +304,7 @@ def _provenance(metrics: Mapping, card: Mapping, stats: Mapping) -> str:
     rows = {
         "seed": metrics.get("seed"),
         "tokens": f"{kmers['k']}-mers, {count(kmers['stride'], 'base')} apart" if kmers else None,
-        "encoder": ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shape.items()),
+        "network": ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shape.items()),
         "weights kept": f"stage {best[0]}, epoch {best[1]}" if all(best) else None,
         "validation AUROC": _number(metrics.get("validation_auroc")),
         "weights, SHA-256": card.get("sha256"),

@@ -40,6 +40,7 @@ def card_text(card: dict) -> str:
 def in_words(folder: str | Path, card: dict) -> str:
     """Return a card in words, some lines."""
     shape, vocabulary = card["architecture"], card["vocabulary"]
+    detectors, width = shape.get("detectors", 0), shape.get("detector_width")
     training, metrics = _section(card, "training"), _section(card, "metrics")
     lines = [
         f"{Path(folder).resolve().name}: a classifier of bound against unbound sequences",
@@ -49,6 +50,7 @@ def in_words(folder: str | Path, card: dict) -> str:
         "strands",
         f"  network          AWD-LSTM of {shape['layers']} layers, embedding {shape['embedding']}, "
         f"hidden {shape['hidden']}",
+        f"  motif detectors  {f'{detectors}, of {width} tokens' if detectors else 'none'}",
         f"  seed             {_or_unknown(training.get('seed'))}",
     ]
     if isinstance(metrics.get("validation_auroc"), int | float):
