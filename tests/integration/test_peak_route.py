@@ -67,6 +67,8 @@ def test_peaks_on_real_sequence_from_bed_to_table(real_data, tmp_path):
             row = next(csv.DictReader(stream, delimiter="\t"))
         metrics = json.loads((results / "classify" / NAME / "metrics.json").read_text())
         stats = json.loads((results / "chipseq" / NAME / "stats.json").read_text())
+        shown = ("train_positives", "test_positives", "auroc", "floor_auroc")
+        print(f"\n{kind}:", *(f"{name} {row[name]}" for name in shown))  # pytest -s
         assert (row["dataset"], row["status"]) == (NAME, "ok")
         assert stats["test_contigs"] == [HELD_OUT]
         assert float(row["test_in_corpus"]) == 0
