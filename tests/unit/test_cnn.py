@@ -75,7 +75,7 @@ def test_the_pooled_detectors_are_the_maximum_and_the_mean_of_a_plain_loop():
                     for at in range(len(code) - width + 1)
                 ]
                 scale = norm.weight[i] / (norm.running_var[i] + norm.eps).sqrt()
-                value = (np.array(matches) - float(norm.running_mean[i])) * float(scale)
+                value = (np.array(matches) - float(norm.running_mean[i])) * float(scale.detach())
                 value = np.maximum(value + float(norm.bias[i]), 0)
                 best.append(value.max())
                 mean.append(value.mean())
