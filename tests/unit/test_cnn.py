@@ -76,7 +76,7 @@ def test_the_pooled_detectors_are_the_maximum_and_the_mean_of_a_plain_loop():
                 ]
                 scale = norm.weight[i] / (norm.running_var[i] + norm.eps).sqrt()
                 value = (np.array(matches) - float(norm.running_mean[i])) * float(scale.detach())
-                value = np.maximum(value + float(norm.bias[i]), 0)
+                value = np.maximum(value + float(norm.bias[i].detach()), 0)
                 best.append(value.max())
                 mean.append(value.mean())
         np.testing.assert_allclose(seen[0][row].detach(), best + mean, rtol=1e-4, atol=1e-5)
