@@ -1,7 +1,7 @@
 """What mining a model costs: bases scanned a second, and attributions by both methods.
 
 Run with ``python tests/benchmark/bench_mining.py``; it prints its table in Markdown. The model is
-one of random weights at the sizes of tests/integration/real.yaml (--size full: of the published
+one of random weights at the sizes of config/small.yaml (--size full: of the published
 experiment), or, by --model, a trained one; the cost does not depend on the weights. Agreement of
 the methods does, and is told only for a trained one, on --fasta. Sides take turns within a round;
 figures are medians.

@@ -3,7 +3,8 @@
     .venv/bin/python tests/integration/run_real.py --directory real --cores 2
 
 This makes the table of RESULTS.md: all sets and methods of real.yaml. `--select "MYC_*"
---ablations` takes one set, without ablations.
+--ablations` takes one set, without ablations. `--directory real-uncapped --uncapped real` is DFLM
+alone, on all peaks of each set, from the language model that the run in `real` pretrained.
 
 DFLM_REAL_DATA names the folder with `chipseq/` and `genome/` (default: ../shared/data beside
 the repository). The genome is put together from its three files: the piece of chr2, the
@@ -74,24 +75,35 @@ def write_genome(data: Path, target: Path) -> None:
 
 
 def prepare(
-    directory: Path, select: list[str] | None = None, ablations: list[str] | None = None
+    directory: Path,
+    select: list[str] | None = None,
+    ablations: list[str] | None = None,
+    uncapped: Path | None = None,
 ) -> Path:
     """Write genome and configuration into a folder; return the configuration's path.
 
-    Without `select` all sets are taken, without `ablations` all that real.yaml names.
+    Without `select` all sets are taken, without `ablations` all that real.yaml names. With
+    `uncapped`, the folder of a run, all peaks of a set are taken, that run's language model, and
+    nothing to compare with.
     """
     data = real_data()
     directory.mkdir(parents=True, exist_ok=True)
     genome = directory / "genome.fa"
     if not genome.exists():
         write_genome(data / "genome", genome)
-    config = yaml.safe_load((HERE / "real.yaml").read_text())
+    model = yaml.safe_load((REPOSITORY / "config" / "small.yaml").read_text())
+    config = model | yaml.safe_load((HERE / "real.yaml").read_text())
     config["genome"]["source"] = str(genome.resolve())
     config["datasets"]["source"] = str((data / "chipseq").resolve())
     if select:
         config["datasets"]["select"] = select
     if ablations is not None:
         config["ablations"] = ablations
+    if uncapped:
+        config |= {"baselines": [], "ablations": []}
+        given = uncapped.resolve() / "results" / "discriminate"
+        config["language_model"]["pretrained"] = str(given)
+        config["chipseq"]["max_peaks"] = None
     path = directory / "config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
@@ -102,9 +114,10 @@ def run(
     cores: int,
     select: list[str] | None = None,
     ablations: list[str] | None = None,
+    uncapped: Path | None = None,
 ) -> float:
     """Run the workflow in a folder; return the seconds that it took."""
-    config = prepare(directory, select, ablations)
+    config = prepare(directory, select, ablations, uncapped)
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow/Snakefile"]
     command += ["--directory", directory, "--configfile", config, "--cores", cores]
     # Trainings of this size gain little from a second thread; two side by side gain twice.
@@ -129,8 +142,9 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--select", nargs="*", help="names or patterns of sets")
     parser.add_argument("--ablations", nargs="*", help="instead of those of real.yaml")
+    parser.add_argument("--uncapped", type=Path, metavar="RUN", help="folder of a run; see above")
     args = parser.parse_args()
-    seconds = run(args.directory, args.cores, args.select, args.ablations)
+    seconds = run(args.directory, args.cores, args.select, args.ablations, args.uncapped)
     table = args.directory / "results" / "summary" / "auc.tsv"
     subprocess.run(
         [sys.executable, str(REPOSITORY / "workflow/scripts/show_table.py"), str(table)], check=True

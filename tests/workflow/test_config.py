@@ -247,14 +247,20 @@ def test_the_shipped_configurations_are_right(rules, monkeypatch):
         configs[name] = config
         assert rows is None or len(rows) == 14
     # --configfile config/demo.yaml lies over config/config.yaml where that is found: then too
-    # it has to be the demo.
-    merged = yaml.safe_load(Path("config/config.yaml").read_text())
-    for key, value in yaml.safe_load(Path("config/demo.yaml").read_text()).items():
-        merged[key] = merged.get(key, {}) | value if isinstance(value, dict) else value
+    # it has to be the demo. small.yaml is made to lie there.
+    published, demo, small = (
+        yaml.safe_load(Path(f"config/{name}.yaml").read_text())
+        for name in ("config", "demo", "small")
+    )
+    merged = rules["laid_over"](published, demo)
     rules["fill_defaults"](
         merged, *[yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())] * 2
     )
     assert merged == configs["demo"]
+    merged = rules["laid_over"](published, small)
+    schemas = (SCHEMAS / f"{name}.schema.yaml" for name in ("config", "datasets"))
+    assert len(rules["read_configuration"](merged, *schemas)) == 14
+    assert merged["language_model"]["hidden"] == small["language_model"]["hidden"]
 
 
 def keys_of(schema, root, prefix=""):
