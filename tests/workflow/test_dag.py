@@ -258,6 +258,16 @@ def test_no_profile_caps_the_gpus():
         assert "gpu" not in profile(folder.name).get("resources", {})
 
 
+def test_the_slurm_profiles_name_each_rule_that_takes_a_gpu():
+    source = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    rules = re.findall(r"^rule (\w+):\n(?:(?:    .*)?\n)*?        gpu=1,$", source, re.M)
+    assert len(rules) >= 9
+    for name in ("slurm", "slurm-packed"):
+        text = (ROOT / "workflow" / "profiles" / name / "config.yaml").read_text()
+        # By an entry, or by one that waits behind a # for the partition.
+        assert set(rules) <= set(re.findall(r"^#? +(\w+):$", text, re.M)), name
+
+
 def test_the_packed_profiles_give_each_job_of_a_set_its_part_of_a_gpu(snakemake):
     common = [
         {key: value for key, value in profile(name).items() if key[:4] not in ("set-", "grou")}
