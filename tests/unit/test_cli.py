@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dflm.cli.program import COMMANDS, main, parser
+from dflm.mining import predict, variant_files
 from dflm.sequences.kmers import decode
 from planted import WIDTH, bound_sequences, random_codes
 from test_scan import write_fasta
@@ -49,6 +51,16 @@ def test_each_command_explains_itself_with_examples(command, capsys):
     shown = capsys.readouterr().out
     assert "examples:" in shown
     assert f"  dflm {command} " in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "columns"), [("predict", predict.COLUMNS), ("variants", variant_files.COLUMNS)]
+)
+def test_each_column_of_a_table_is_explained(command, columns, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args([command, "--help"])
+    words = set(re.findall(r"\w+", capsys.readouterr().out))
+    assert set(columns) <= words
 
 
 def test_predict_writes_a_table(planted_model, fasta, capsys):

@@ -1,8 +1,8 @@
 """Find the motifs that a model has learnt.
 
-Takes the attributions of bound sequences, from dflm attribute, or makes them. Writes a folder:
-motifs.meme, motifs.transfac, motifs.tsv, sites.tsv, matches.tsv (against a database, by TOMTOM),
-logos/, and index.html, which shows it all.
+Takes the attributions of bound sequences, the strongest first, from dflm attribute, or makes them.
+Writes a folder: motifs.meme, motifs.transfac, motifs.tsv, sites.tsv, matches.tsv (against a
+database, by TOMTOM), logos/, and index.html, which shows it all.
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--attributions", metavar="FILE", type=Path, help="npz of dflm attribute, instead"
     )
     options.add_windows(command, "default: an eighth of the width")
-    command.add_argument("--method", choices=("gradients", "mutagenesis"), default="gradients")
+    command.add_argument(
+        "--method",
+        choices=("gradients", "mutagenesis"),
+        default="gradients",
+        help="of attribution; default %(default)s",
+    )
     command.add_argument(
         "--most",
         type=options.at_least(1),
         default=2000,
-        help="sequences to attribute at most; default %(default)s",
+        help="take the first sequences only, so put the strongest first; default %(default)s",
     )
     command.add_argument(
         "--finder",

@@ -27,6 +27,13 @@ def at_least(least: int) -> Callable[[str], int]:
     return convert
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use; not every system tells, but all count theirs."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def add_model(command: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the model, or several of them, and what they run on."""
     if several:
@@ -40,7 +47,7 @@ def add_model(command: argparse.ArgumentParser, several: bool = False) -> None:
     group.add_argument(
         "--threads",
         type=at_least(1),
-        default=len(os.sched_getaffinity(0)),
+        default=usable_cores(),
         help="of the CPU; default: all that this process may use, %(default)s here",
     )
     group.add_argument(

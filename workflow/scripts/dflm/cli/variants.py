@@ -4,7 +4,10 @@ Each alternative allele of a VCF file, a single base or a short insertion or del
 the windows that hold it, with either allele, on both strands; what counts is the window where
 either scores highest. Reference alleles are checked against the genome. P-values compare the change
 of the log-odds with those of the same variants in dinucleotide-shuffled surroundings, or of like
-variants at random places.
+variants at random places. The table (--tsv) has a line for each allele and model. Its columns:
+contig, position (from 1), id, ref, alt, model; status (scored, or why it was not); window_start and
+window_end (from 0, the end excluded); ref_log_odds, alt_log_odds and delta_log_odds (alt less ref),
+and ref_probability, alt_probability and delta_probability, calibrated; p_value and q_value.
 """
 
 from __future__ import annotations
