@@ -36,6 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo     simulate a genome and ChIP-seq sets, run the whole workflow on them, show the table"
 	@echo "make verify   compare the demo's files, or those of RUN=FOLDER, with the checksums recorded"
+	@echo "make setup    make $(VENV) with all programs, which the others do by themselves"
 	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
 	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
 	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"

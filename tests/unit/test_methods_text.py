@@ -122,7 +122,8 @@ def test_the_default_is_told_with_its_numbers(defaults):
         "training positives of each set by itself, for 10 epochs in batches of 800",
         "from 1.9123 to 1.8801 bits per base of held-out peaks",
         "and the mean of 64 motif detectors, a convolution over 15 embedded tokens with batch",
-        "head with 50 hidden units (dropout 0.1; in the encoder dropout probabilities of 0.1",
+        "head with 50 hidden units (dropout 0.1; in the encoder and on the pooled features, its "
+        "output, dropout probabilities of 0.1",
         "in 5 stages, in which the last 1, 2, 3, 8 and 8 of 8 layer groups learnt for 3, 3, 3, 3",
         "rates of 0.02, 0.01, 0.005, 0.005 and 0.0001",
         "training ended after 3 epochs without a better one",

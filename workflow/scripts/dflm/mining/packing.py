@@ -83,6 +83,9 @@ def _readme(name: str, card: Mapping, metrics: Mapping, motifs: bool) -> str:
     training, shape, vocabulary = (
         card.get(key, {}) for key in ("training", "architecture", "vocabulary")
     )
+    beside = ""
+    if detectors := shape.get("detectors"):
+        beside = f", and {detectors} motif detectors of {shape.get('detector_width')} tokens"
     lines = [
         f"# {name}",
         "",
@@ -90,7 +93,7 @@ def _readme(name: str, card: Mapping, metrics: Mapping, motifs: bool) -> str:
         "",
         f"* trained on {training.get('dataset', name)}, windows of {training.get('width')} bases, "
         f"negatives: {metrics.get('negatives', 'not told')}",
-        f"* AWD-LSTM of {shape.get('layers')} layers over {vocabulary.get('k')}-mers",
+        f"* AWD-LSTM of {shape.get('layers')} layers over {vocabulary.get('k')}-mers{beside}",
     ]
     if "auroc" in metrics:
         lines.append(f"* AUROC {metrics['auroc']:.4f} on the test file, see metrics.json")
