@@ -29,7 +29,9 @@ def rows(full: bool, gpus: int) -> list[tuple[str, Callable, Callable]]:
     found = []
     for size in ("small", "full") if full else ("small",):
         widths, batches = TRAININGS[size]
-        model = stages.language_model(**widths)
+        model, classifier = (
+            make(**widths) for make in (stages.language_model, stages.classifier_model)
+        )
         for batch in batches:
             found.append(
                 (
@@ -40,18 +42,18 @@ def rows(full: bool, gpus: int) -> list[tuple[str, Callable, Callable]]:
                     ),
                 )
             )
-            for rule, name in (
-                ("finetune_lm", "finetuning"),
-                ("train_classifier", "classifying"),
-                ("predict", "predicting"),
+            for rule, name, shape in (
+                ("finetune_lm", "finetuning", model),
+                ("train_classifier", "classifying", classifier),
+                ("predict", "predicting", classifier),
             ):
                 found.append(
                     (
                         f"{rule}, {size}, {batch} x 101",
-                        lambda f, m=model, b=batch, n=name: getattr(stages, n)(
+                        lambda f, m=shape, b=batch, n=name: getattr(stages, n)(
                             f, m, b, b * BATCHES
                         ),
-                        lambda f, m=model, b=batch, n=name: getattr(resources, n)(
+                        lambda f, m=shape, b=batch, n=name: getattr(resources, n)(
                             m, b, b * BATCHES, 101, gpus
                         ),
                     )

@@ -85,9 +85,15 @@ def language_model(**changes: object) -> dict:
     return {**model, **chosen["kmers"], **changes}
 
 
-def classifier_settings() -> dict:
-    """Return what the training of a classifier takes as `args`."""
-    return {key: value for key, value in settings()["classifier"].items() if key != "start"}
+def classifier_settings(model: dict) -> dict:
+    """Return what the training of a classifier takes as `args`, with the detectors of `model`."""
+    args = {key: value for key, value in settings()["classifier"].items() if key != "start"}
+    return args | {"head": args["head"] | {"detectors": model["detectors"]}}
+
+
+def classifier_model(**changes: object) -> dict:
+    """Return `language_model` with the number of a classifier's motif detectors."""
+    return language_model(detectors=settings()["classifier"]["head"]["detectors"]) | changes
 
 
 def outputs(folder: Path) -> dict:
@@ -131,7 +137,7 @@ def make_genome(folder: Path, train: int, validation: int) -> dict:
     return places
 
 
-def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dict:
+def make_model(folder: Path, model: dict, classifies: bool = False) -> dict:
     """Write an untrained language model, or a classifier; return `weights` and `card`."""
     from dflm.calibration import calibrate_strands
     from dflm.model.classifier import PoolingClassifier
@@ -139,10 +145,10 @@ def make_model(folder: Path, model: dict, classifier: dict | None = None) -> dic
     from dflm.model.language_model import LanguageModel
     from dflm.training.arguments import LanguageModelArgs
 
-    args = LanguageModelArgs(**model)
+    args = LanguageModelArgs(**{key: value for key, value in model.items() if key != "detectors"})
     made = LanguageModel(args.architecture, args.dropouts)
-    if classifier is not None:
-        head = classifier["head"]
+    if classifies:
+        head = classifier_settings(model)["head"]
         shape = [head[name] for name in ("hidden", "dropout", "detectors", "detector_width")]
         made = PoolingClassifier(args.architecture, args.dropouts, *shape)
     files = {"weights": folder / "model.safetensors", "card": folder / "model.json"}
@@ -249,18 +255,10 @@ def finetuning(folder: Path, model: dict, batch: int, sequences: int, width: int
     )
 
 
-def classifying(
-    folder: Path,
-    model: dict,
-    batch: int,
-    sequences: int,
-    width: int = 101,
-    detectors: int = 64,
-) -> dict:
+def classifying(folder: Path, model: dict, batch: int, sequences: int, width: int = 101) -> dict:
     """Measure a classifier's training: an epoch of its head, and one of all its layers."""
     stages = [{"unfreeze": u, "epochs": 1, "learning_rate": 0.01} for u in (1, "all")]
-    given, args = make_model(folder / "lm", model), classifier_settings()
-    args["head"] = args["head"] | {"detectors": detectors}
+    given, args = make_model(folder / "lm", model), classifier_settings(model)
     return measured(
         "dflm.training.classify",
         "train_classifier",
@@ -285,7 +283,7 @@ def predicting(folder: Path, model: dict, batch: int, sequences: int, width: int
     return measured(
         "dflm.training.predict",
         "predict",
-        **make_model(folder / "classifier", model, classifier_settings()),
+        **make_model(folder / "classifier", model, classifies=True),
         sequences=write_split(folder / "test.tsv.gz", sequences, width),
         predictions=folder / "predictions.tsv",
         seconds=folder / "seconds.json",
@@ -301,7 +299,7 @@ def attributing(folder: Path, model: dict, sequences: int, width: int = 101) -> 
     return measured(
         "dflm.mining.set_attributions",
         "attribute_set",
-        make_model(folder / "classifier", model, classifier_settings())["weights"],
+        make_model(folder / "classifier", model, classifies=True)["weights"],
         write_split(folder / "train.tsv.gz", 2 * sequences, width),
         folder / "attributions.npz",
         folder / "top_sites.svg",
@@ -319,7 +317,7 @@ def scanning(folder: Path, model: dict, bases: int) -> dict:
     return measured(
         "dflm.mining.scanning",
         "scan_set",
-        make_model(folder / "classifier", model, classifier_settings())["weights"],
+        make_model(folder / "classifier", model, classifies=True)["weights"],
         make_genome(folder / "genome", bases, 1000)["index"],
         folder / "scores.bw",
         folder / "calls.bed",
@@ -338,7 +336,7 @@ def annotating(folder: Path, model: dict, models: int, variants: int) -> dict:
     from dflm.sequences.kmers import decode
 
     weights = [
-        make_model(folder / f"classifier_{i}", model, classifier_settings())["weights"]
+        make_model(folder / f"classifier_{i}", model, classifies=True)["weights"]
         for i in range(models)
     ]
     genome = make_genome(folder / "genome", 2000 * variants, 1000)

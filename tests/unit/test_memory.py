@@ -16,6 +16,7 @@ import stages
 
 TINY = {"embedding": 8, "hidden": 8, "layers": 1}
 K6 = {"k": 6, **TINY}
+MANY = {"detectors": 1000}
 FULL = stages.FULL
 # What a scan takes of a genome of usual size; that of the tests takes none of it.
 OF_GENOME = resources.MAPS + resources.SCANNED
@@ -74,13 +75,14 @@ def test_discriminating(tmp_path, batch, windows):
     ],
 )
 @pytest.mark.parametrize(
-    ("stage", "more"),
-    [("finetuning", {}), ("classifying", {"detectors": 64}), ("classifying", {"detectors": 1000})],
+    ("stage", "detectors"), [("finetuning", 0), ("classifying", 64), ("classifying", 1000)]
 )
-def test_finetuning_and_classifying(tmp_path, stage, more, sizes, batch, sequences):
+def test_finetuning_and_classifying(tmp_path, stage, detectors, sizes, batch, sequences):
     model = stages.language_model(**sizes)
-    found = getattr(stages, stage)(tmp_path, model, batch, sequences, **more)
-    holds(found, getattr(resources, stage)(model, batch, sequences, 101, gpus=0, **more))
+    if stage == "classifying":
+        model["detectors"] = detectors
+    found = getattr(stages, stage)(tmp_path, model, batch, sequences)
+    holds(found, getattr(resources, stage)(model, batch, sequences, 101, gpus=0))
 
 
 @pytest.mark.parametrize("sequences", [400, pytest.param(40_000, marks=pytest.mark.slow)])
@@ -107,37 +109,52 @@ def test_convolving(tmp_path, batch, sequences):
     ],
 )
 def test_predicting(tmp_path, sizes, batch, sequences):
-    model = stages.language_model(**sizes)
+    model = stages.classifier_model(**sizes)
     found = stages.predicting(tmp_path, model, batch, sequences)
-    holds(found, resources.predicting(model, batch, sequences, 101, gpus=0, detectors=64))
+    holds(found, resources.predicting(model, batch, sequences, 101, gpus=0))
 
 
 @pytest.mark.parametrize(
     ("sizes", "sequences"),
-    [(stages.SMALL, 100), pytest.param(FULL, 2, marks=pytest.mark.slow)],
+    [
+        (stages.SMALL, 100),
+        (TINY | MANY, 100),
+        pytest.param(FULL, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_attributing(tmp_path, sizes, sequences):
-    model = stages.language_model(**sizes)
+    model = stages.classifier_model(**sizes)
     found = stages.attributing(tmp_path, model, sequences)
     holds(found, resources.attributing(model, sequences, 101, gpus=0))
 
 
 @pytest.mark.parametrize(
-    ("sizes", "bases"), [(TINY, 200_000), pytest.param(FULL, 10_000, marks=pytest.mark.slow)]
+    ("sizes", "bases"),
+    [
+        (TINY, 200_000),
+        (TINY | MANY, 100_000),
+        pytest.param(FULL, 10_000, marks=pytest.mark.slow),
+    ],
 )
 def test_scanning(tmp_path, sizes, bases):
-    model = stages.language_model(**sizes)
+    model = stages.classifier_model(**sizes)
     found = stages.scanning(tmp_path, model, bases)
     holds(found, resources.scanning(model, 1, 101, gpus=0) - OF_GENOME)
 
 
 @pytest.mark.parametrize(
-    ("sizes", "models"), [(TINY, 1), pytest.param(FULL, 2, marks=pytest.mark.slow)]
+    ("sizes", "models", "variants"),
+    [
+        (TINY, 1, 3),
+        pytest.param(TINY, 2, 4000, marks=pytest.mark.slow),
+        pytest.param(FULL, 2, 3, marks=pytest.mark.slow),
+    ],
 )
-def test_annotating(tmp_path, sizes, models):
-    model = stages.language_model(**sizes)
-    found = stages.annotating(tmp_path, model, models, variants=3)
-    holds(found, resources.scanning(model, models, 101, gpus=0) - OF_GENOME)
+def test_annotating(tmp_path, sizes, models, variants):
+    model = stages.classifier_model(**sizes)
+    found = stages.annotating(tmp_path, model, models, variants)
+    text = (tmp_path / "variants.vcf").stat().st_size
+    holds(found, resources.annotating(model, models, 101, text, gpus=0) - OF_GENOME)
 
 
 @pytest.mark.parametrize("sequences", [2000, 10_000])

@@ -7,30 +7,29 @@ from dflm import resources
 from runs import NAMES
 
 MODEL = {"k": 3, "stride": 1, "embedding": 200, "hidden": 800, "layers": 6}
+DETECTORS = {"detectors": 64}
+CLASSIFIER = MODEL | DETECTORS
 GENOME = {"train": 3_000_000_000, "validation": 145_000_000}
 ROWS, WIDTH = 6000, 401
 
 
-def amounts(output: str) -> dict[str, set[str]]:
-    """Return mem_mb of each rule's jobs, as a dry run shows it."""
+def declared(output: str, resource: str) -> dict[str, set[str]]:
+    """Return a resource of each rule's jobs, as a dry run shows it."""
     found: dict[str, set[str]] = {}
     for job in re.split(r"^(?=(?:rule|checkpoint|localrule) )", output, flags=re.MULTILINE):
         name = re.match(r"\w+ (\w+):", job)
-        memory = re.search(r"^    resources: .*\bmem_mb=([^,\s]+)", job, re.MULTILINE)
-        if name and memory:
-            found.setdefault(name[1], set()).add(memory[1])
+        given = re.search(rf"^    resources: .*\b{resource}=([^,\s]+)", job, re.MULTILINE)
+        if name and given:
+            found.setdefault(name[1], set()).add(given[1])
     return found
+
+
+def amounts(output: str) -> dict[str, set[str]]:
+    return declared(output, "mem_mb")
 
 
 def of_devices(output: str) -> dict[str, set[str]]:
-    """Return the gpu_mem_mb of each rule's jobs, as a dry run shows them."""
-    found = {}
-    for job in re.split(r"^(?=(?:rule|checkpoint|localrule) )", output, flags=re.MULTILINE):
-        name = re.match(r"\w+ (\w+):", job)
-        memory = re.search(r"^    resources: .*\bgpu_mem_mb=([^,\s]+)", job, re.MULTILINE)
-        if name and memory:
-            found.setdefault(name[1], set()).add(memory[1])
-    return found
+    return declared(output, "gpu_mem_mb")
 
 
 def mb(amount: int) -> set[str]:
@@ -67,12 +66,12 @@ def test_amounts_wait_for_the_files_that_tell_sizes(snakemake):
     one = ROWS, WIDTH
     assert after["pretrain_lm"] == mb(resources.pretraining(MODEL, 640, 70, GENOME["train"]))
     assert after["finetune_lm"] == mb(resources.finetuning(MODEL, 800, *one))
-    assert after["train_classifier"] == mb(resources.classifying(MODEL, 400, *one))
-    assert after["predict"] == mb(resources.predicting(MODEL, 1000, *one))
+    assert after["train_classifier"] == mb(resources.classifying(CLASSIFIER, 400, *one))
+    assert after["predict"] == mb(resources.predicting(CLASSIFIER, 1000, *one))
     assert after["evaluate"] == mb(resources.evaluating(*one))
     assert after["check_leaks"] == mb(resources.checking(GENOME["train"], *one))
     by_group = amounts(snakemake("--dry-run", "--config", "finetune={group_by: family}"))
-    of_two = resources.finetuning(MODEL, 800, 2 * ROWS, WIDTH)
+    of_two = resources.finetuning(MODEL, 800, 2 * ROWS, WIDTH, members=2)
     assert by_group["finetune_lm"] == mb(of_two) | mb(resources.finetuning(MODEL, 800, *one))
 
 
@@ -92,31 +91,48 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     assert found["pretrain_lm"] == mb(base) | mb(more)
     assert base > 7 * resources.CUDA
     assert found["predict"] == set().union(
-        *(
-            mb(resources.predicting(each, 1000, ROWS, WIDTH, gpus=0, detectors=64))
-            for each in of_both
-        )
+        *(mb(resources.predicting(each | DETECTORS, 1000, ROWS, WIDTH, gpus=0)) for each in of_both)
     )
     assert found["run_gkm"] == mb(resources.gapping(ROWS, WIDTH))
     widths = [6, 9, 12, 18]
     assert found["run_cnn"] == mb(resources.convolving(widths, 32, 128, ROWS, WIDTH))
 
     def of_each(amount, *arguments, **others):
-        return set().union(*(mb(amount(each, *arguments, **others)) for each in of_both))
+        more = others.pop("more", {})
+        return set().union(*(mb(amount(each | more, *arguments, **others)) for each in of_both))
 
     # Of a GPU: the batch and the corpus are shared out over those that a job is given.
     assert of_devices(output) == {
         "pretrain_lm": of_each(resources.on_device, 640 * 70, GENOME["train"], gpus=8),
         "finetune_lm": of_each(resources.on_device, 800 * WIDTH),
-        "train_classifier": of_each(resources.on_device, 400 * WIDTH),
+        "train_classifier": of_each(resources.on_device, 400 * WIDTH, more=DETECTORS),
         "predict": {"0"},
     }
+
+
+def test_motif_detectors_count_wherever_a_classifier_is_at_work(snakemake):
+    finish_what_tells_sizes(snakemake.folder)
+    (snakemake.folder / "my.vcf").write_text("")
+    chosen = ["mining={run: [motifs, scan, variants], variants: {vcf: my.vcf}}"]
+    detectors = "classifier={{head: {{detectors: {}}}}}"
+    rules = ("train_classifier", "predict", "attribute", "scan_genome", "score_variants")
+    on_cpu = ["--set-resources", *(f"{rule}:gpu=0" for rule in rules)]
+    for where, resource in (([], "gpu_mem_mb"), (on_cpu, "mem_mb")):
+        few, many = (
+            declared(
+                snakemake("--dry-run", *where, "--config", *chosen, detectors.format(number)),
+                resource,
+            )
+            for number in (64, 10_000)
+        )
+        for rule in rules:
+            assert float(*many[rule]) > 1.5 * float(*few[rule]), (rule, resource)
 
 
 def test_a_part_of_a_gpu_counts_as_one(snakemake):
     finish_what_tells_sizes(snakemake.folder)
     shards = ["--set-resources", "predict:gpu=0", "predict:gres=shard:1"]
     output = snakemake("--dry-run", *shards)
-    assert amounts(output)["predict"] == mb(resources.predicting(MODEL, 1000, ROWS, WIDTH))
-    device = mb(resources.predicting_on_device(MODEL, 1000, WIDTH))
+    assert amounts(output)["predict"] == mb(resources.predicting(CLASSIFIER, 1000, ROWS, WIDTH))
+    device = mb(resources.predicting_on_device(CLASSIFIER, 1000, WIDTH))
     assert of_devices(output)["predict"] == device

@@ -114,23 +114,23 @@ def discriminating_needs(settings, input, rulename):
 
 def finetuning_needs(settings, input, rulename):
     batch, gpus = settings["finetune"]["batch_size"], gpus_of(rulename)
-    return NEEDS.finetuning(architecture_of(settings), batch, *set_sizes(input.train), gpus)
+    sizes, members = set_sizes(input.train), 1 if isinstance(input.train, str) else len(input.train)
+    return NEEDS.finetuning(architecture_of(settings), batch, *sizes, gpus, members)
 
 
-def detectors_of(settings):
-    return settings["classifier"]["head"]["detectors"]
+def classifier_shape(settings):
+    """Return what a classifier's size rests on: its encoder's architecture, and its detectors."""
+    return architecture_of(settings) | {"detectors": settings["classifier"]["head"]["detectors"]}
 
 
 def classifying_needs(settings, input, rulename):
     batch, gpus = settings["classifier"]["batch_size"], gpus_of(rulename)
-    sizes = set_sizes(input.train)
-    return NEEDS.classifying(architecture_of(settings), batch, *sizes, gpus, detectors_of(settings))
+    return NEEDS.classifying(classifier_shape(settings), batch, *set_sizes(input.train), gpus)
 
 
 def predicting_needs(settings, input, rulename):
     batch, gpus = settings["predict"]["batch_size"], gpus_of(rulename)
-    sizes = set_sizes(input.test)
-    return NEEDS.predicting(architecture_of(settings), batch, *sizes, gpus, detectors_of(settings))
+    return NEEDS.predicting(classifier_shape(settings), batch, *set_sizes(input.test), gpus)
 
 
 def pretraining_on_device(settings, input, rulename):
@@ -153,12 +153,12 @@ def finetuning_on_device(settings, input, rulename):
 
 def classifying_on_device(settings, input, rulename):
     tokens = settings["classifier"]["batch_size"] * set_sizes(input.train)[1]
-    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
+    return NEEDS.on_device(classifier_shape(settings), tokens, gpus=gpus_of(rulename))
 
 
 def predicting_on_device(settings, input, rulename):
     batch, width = settings["predict"]["batch_size"], set_sizes(input.test)[1]
-    return NEEDS.predicting_on_device(architecture_of(settings), batch, width, gpus_of(rulename))
+    return NEEDS.predicting_on_device(classifier_shape(settings), batch, width, gpus_of(rulename))
 
 
 def sharding_needs(settings, input, rulename):
@@ -207,27 +207,30 @@ def convolving_needs(settings, input, rulename):
 def attributing_needs(settings, input, rulename):
     rows, width = set_sizes(input.sequences)
     rows = min(rows, settings["mining"]["attribution"]["sequences"])
-    return NEEDS.attributing(architecture_of(settings), rows, width, gpus_of(rulename))
+    return NEEDS.attributing(classifier_shape(settings), rows, width, gpus_of(rulename))
 
 
 def scanning_needs(settings, input, rulename):
     width = set_sizes(input.stats)[1]
-    return NEEDS.scanning(architecture_of(settings), 1, width, gpus_of(rulename))
+    return NEEDS.scanning(classifier_shape(settings), 1, width, gpus_of(rulename))
 
 
 def annotating_needs(settings, input, rulename):
     width, models = set_sizes(input.stats)[1], max(1, len(input.weights))
-    return NEEDS.scanning(architecture_of(settings), models, width, gpus_of(rulename))
+    # Text of this kind packs to a quarter at least.
+    text = os.stat(input.vcf).st_size * (1 if input.vcf.endswith(".vcf") else 4)
+    shape = classifier_shape(settings)
+    return NEEDS.annotating(shape, models, width, text, gpus_of(rulename))
 
 
 def attributing_on_device(settings, input, rulename):
     tokens = NEEDS.MINING_ROWS * set_sizes(input.sequences)[1]
-    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
+    return NEEDS.on_device(classifier_shape(settings), tokens, gpus=gpus_of(rulename))
 
 
 def scanning_on_device(settings, input, rulename):
     width, rows = set_sizes(input.stats)[1], NEEDS.MINING_ROWS
-    return NEEDS.predicting_on_device(architecture_of(settings), rows, width, gpus_of(rulename))
+    return NEEDS.predicting_on_device(classifier_shape(settings), rows, width, gpus_of(rulename))
 
 
 def annotating_on_device(settings, input, rulename):

@@ -4,8 +4,9 @@ Plain arithmetic: the rules call it where only Snakemake is installed. The const
 upper bounds of what `tests/unit/test_memory.py` measures. Those of a GPU are estimates: nothing
 here was measured on one.
 
-A language model is a dict of ``k``, ``embedding``, ``hidden`` and ``layers``; other keys do not
-matter. All amounts are in bytes.
+A model is a dict of ``k``, ``embedding``, ``hidden`` and ``layers``, a classifier's also of
+``detectors`` (motif detectors, none where the key is missing); other keys do not matter. All
+amounts are in bytes.
 """
 
 from itertools import pairwise
@@ -51,6 +52,8 @@ OF_DETECTION = 40  # the same at a place of a classifier's sequence, pooled in t
 MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scoring
 DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
 SCANNED = 400 * MB  # a block of a contig, its windows and their scores
+# An alternative allele, and what each model says of it; a line of VCF has at least so many bytes.
+OF_ALLELE, OF_EFFECT, OF_RECORD = 600, 100, 40
 OF_CREDIT = 150  # credits of the four bases at a place, in all their forms
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
 
@@ -87,7 +90,13 @@ def of_token(model: dict, decoder: bool = True) -> int:
     decoder : bool
         Whether the step ends in a word for each token, as a language model's does.
     """
-    return OF_UNIT * sum(widths(model)[1:]) + OF_WORD * words(model) * decoder
+    top = OF_WORD * words(model) if decoder else of_detection(model)
+    return OF_UNIT * sum(widths(model)[1:]) + top
+
+
+def of_detection(model: dict) -> int:
+    """Return what a classifier's motif detectors take for each token."""
+    return OF_DETECTION * model.get("detectors", 0)
 
 
 def of_gpu_process(model: dict) -> int:
@@ -97,7 +106,8 @@ def of_gpu_process(model: dict) -> int:
 
 def of_prediction(model: dict, tokens: int) -> int:
     """Return what a model and a batch of its predictions take on the CPU."""
-    return 12 * parameters(model) + tokens * OF_UNIT_FORWARD * max(widths(model))
+    token = OF_UNIT_FORWARD * max(widths(model)) + of_detection(model)
+    return 12 * parameters(model) + tokens * token
 
 
 def pretraining(
@@ -157,7 +167,9 @@ def discriminating(model: dict, batch_size: int, windows: int, width: int, gpus:
     return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model)
 
 
-def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
+def finetuning(
+    model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1, members: int = 1
+) -> int:
     """Return the host memory of a fine-tuning.
 
     Parameters
@@ -168,38 +180,37 @@ def finetuning(model: dict, batch_size: int, sequences: int, width: int, gpus: i
         Rows of all split files of the group, and the bases of the longest.
     gpus : int
         0 for the CPU.
+    members : int
+        Sets of the group; of several the peaks are compared.
     """
     own = SNAKEMAKE + of_sequences(sequences, width)
+    if members > 1:
+        own += NUMBA - PLAIN + of_sequences(sequences, width)
     if gpus:
         return own + of_gpu_process(model)
     tokens = min(batch_size, sequences) * width
     return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model)
 
 
-def classifying(
-    model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1, detectors: int = 0
-) -> int:
+def classifying(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
     """Return the host memory of a classifier's training.
 
-    As `finetuning`, with the best weights, with Numba, which shuffles, and with motif detectors.
+    As `finetuning`, with the best weights, and with Numba, which shuffles.
     """
     own = SNAKEMAKE + of_sequences(sequences, width) + 4 * parameters(model) + NUMBA - PLAIN
     if gpus:
         return own + of_gpu_process(model)
     tokens = min(batch_size, sequences) * width
-    token = of_token(model, decoder=False) + OF_DETECTION * detectors
-    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * token
+    return own + TORCH + OF_PARAMETER * parameters(model) + tokens * of_token(model, decoder=False)
 
 
-def predicting(
-    model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1, detectors: int = 0
-) -> int:
+def predicting(model: dict, batch_size: int, sequences: int, width: int, gpus: int = 1) -> int:
     """Return the host memory of a prediction; see `classifying`."""
     own = SNAKEMAKE + of_sequences(sequences, width)
     if gpus:
         return own + of_gpu_process(model)
     tokens = min(batch_size, sequences) * width
-    return own + TORCH + of_prediction(model, tokens) + tokens * OF_DETECTION * detectors
+    return own + TORCH + of_prediction(model, tokens)
 
 
 def on_device(model: dict, tokens: int, bases: int = 0, gpus: int = 1) -> int:
@@ -218,6 +229,7 @@ def on_device(model: dict, tokens: int, bases: int = 0, gpus: int = 1) -> int:
     if not gpus:
         return 0
     token = OF_UNIT_ON_DEVICE * sum(widths(model)[1:]) + OF_WORD * words(model)
+    token += of_detection(model)
     own = -(-tokens // gpus) * token + -(-bases // gpus)
     return CUDA_CONTEXT + OF_PARAMETER * parameters(model) + own
 
@@ -328,3 +340,9 @@ def scanning(model: dict, models: int, width: int, gpus: int = 1) -> int:
     if gpus:
         return own + of_gpu_process(model)
     return own + TORCH + of_prediction(model, MINING_ROWS * width)
+
+
+def annotating(model: dict, models: int, width: int, text: int, gpus: int = 1) -> int:
+    """Return the host memory of scoring the variants of a VCF file with `text` bytes, unpacked."""
+    alleles = text // OF_RECORD
+    return scanning(model, models, width, gpus) + alleles * (OF_ALLELE + OF_EFFECT * models)
