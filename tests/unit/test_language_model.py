@@ -165,6 +165,15 @@ def test_a_model_comes_back_as_it_was_saved(saved, tmp_path):
     assert (weights.read_bytes(), card.read_bytes()) == first
 
 
+def test_scores_are_told_apart_although_the_encoder_runs_in_bfloat16():
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, 6, 4).eval()
+    tokens = torch.randint(1, SMALL.vocabulary, (200, 30))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = model(tokens)
+    assert logits.dtype == torch.float32
+    assert len((logits[:, 1] - logits[:, 0]).unique()) > 190
+
+
 @pytest.mark.parametrize("detectors", [0, 6])
 def test_a_classifier_comes_back_in_evaluation_mode(tmp_path, detectors):
     model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1, detectors, 4).eval()

@@ -101,8 +101,12 @@ class PoolingHead(nn.Module):
         )
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """Return logits (B, 2) of unbound and bound for pooled features (B, F)."""
-        return self.stack(pooled.float())
+        """Return logits (B, 2) of unbound and bound for pooled features (B, F), in float32.
+
+        Also where the encoder runs in bfloat16: its 8 bits would make many scores equal.
+        """
+        with torch.autocast(pooled.device.type, enabled=False):
+            return self.stack(pooled.float())
 
 
 class PoolingClassifier(nn.Module):
