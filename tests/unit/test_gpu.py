@@ -8,6 +8,7 @@ import torch
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT
 from dflm.model.language_model import Architecture, Dropouts, LanguageModel, Masks
+from dflm.model.layers import WeightDropLSTM
 from dflm.model.losses import LanguageModelScore, next_token_loss, training_loss
 from dflm.model.wavefront import Wavefront
 from dflm.training.arguments import OptimizerArgs
@@ -204,6 +205,33 @@ def test_each_replay_draws_masks_of_its_own():
     tokens = torch.randint(1, 17, (4, 21), device=GPU)
     losses = [step(tokens[:, :-1], tokens[:, 1:])[1] for _ in range(6)]
     assert len({float(loss) for loss in losses}) == 6
+
+
+def test_an_averaging_run_begun_on_a_cpu_goes_on_here():
+    weights = [torch.nn.Parameter(torch.ones(3, device=device)) for device in ("cpu", GPU)]
+    there, here = (NTASGD([weight], 0.1, 0.0, nonmono=1) for weight in weights)
+    assert [there.observe(x) for x in (0.0, 1.0, 2.0)][-1]
+    weights[0].grad = torch.ones(3)
+    there.step()
+    with torch.no_grad():
+        weights[1].copy_(weights[0])
+    here.load_state_dict(there.state_dict())
+    for weight, averaging in zip(weights, (there, here), strict=True):
+        weight.grad = torch.ones_like(weight)
+        averaging.step()
+        averaging.swap_average()
+    torch.testing.assert_close(weights[1].cpu(), weights[0])
+
+
+def test_products_in_float32_are_not_rounded_to_tf32():
+    pick_device(1, 1)
+    layer = WeightDropLSTM(256, 256)
+    x, state = torch.randn(20, 32, 256), tuple(torch.zeros(2, 1, 32, 256))
+    with torch.no_grad():
+        exact, _ = layer.double()(x.double(), tuple(part.double() for part in state))
+        found, _ = layer.float().to(GPU)(x.to(GPU), tuple(part.to(GPU) for part in state))
+    # Factors of 10 bits are off by some 1e-4.
+    assert (found.cpu().double() - exact).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("averaged", [True, False])

@@ -144,6 +144,14 @@ except torch.cuda.OutOfMemoryError:
     assert told.split() == ["refused"]
 
 
+def test_a_process_among_others_takes_the_device_that_it_was_given(tmp_path):
+    names = ["GPU-0", "GPU-1"]
+    assert sharing.take_device(names, 100, tmp_path, wanted=1) == (1, 0)
+    # It holds it: the next job takes the other.
+    assert sharing.take_device(names, 50, tmp_path) == (0, 0)
+    assert sharing.take_device(names, 100, tmp_path, wanted=1) == (1, 100)
+
+
 @pytest.mark.parametrize("share", [0, 101, -5])
 def test_a_share_is_a_percentage(share):
     with pytest.raises(InputError, match="gpu_share"):

@@ -20,7 +20,7 @@ from dflm.sequences.splits import read_split
 from dflm.training import checkpoint as checkpoints
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.classify import train_classifier
-from dflm.training.finetune import finetune, read_peaks
+from dflm.training.finetune import collect_peaks, finetune
 from dflm.training.predict import predict
 from dflm.training.pretrain import pretrain
 from sharded import shard_all
@@ -364,6 +364,20 @@ def test_a_damaged_checkpoint_is_not_resumed(tmp_path, damage, caplog):
     assert "starting afresh" in caplog.text
 
 
+def test_a_checkpoint_of_the_cpu_touches_no_gpu(tmp_path, monkeypatch):
+    """A machine may have one that another job holds, and to ask for its state opens it."""
+
+    def touched(*_):
+        raise AssertionError("a CUDA context was opened")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", touched)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", touched)
+    saved = Checkpoint(tmp_path / "last.pt", {"a": 1})
+    saved.save({"x": torch.arange(5)})
+    assert saved.load()["x"].tolist() == [0, 1, 2, 3, 4]
+
+
 def test_a_full_disk_is_named_as_what_keeps_a_checkpoint_from_being_written(tmp_path):
     path = tmp_path / "last.pt"
     path.with_name(f"{path.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
@@ -391,11 +405,27 @@ def test_peaks_of_another_part_on_either_strand_are_left_out(tmp_path):
     ]
     validation = [write_split(tmp_path / "v.gz", [("g", "TACCC", 1), ("h", "GATTA", 0)])]
     test = [write_split(tmp_path / "x.gz", [("i", "CCCAA", 1), ("j", "CATCA", 0)])]
-    peaks, held_out, left_out = read_peaks(train_files, validation, test)
+    peaks, held_out, left_out = collect_peaks(train_files, validation, test)
     # GGGTA is TACCC's other strand, CCCAA a test peak; a negative keeps nothing out
     assert peaks == ["ACGTT", "CATCA"]
     assert held_out == ["TACCC"]
     assert left_out == 2
+
+
+def test_peaks_of_several_sets_are_compared_by_what_they_share(tmp_path):
+    """The same site in two cell lines, called a base apart."""
+    rng = np.random.default_rng(8)
+    site, other, third = ("".join(rng.choice(list("ACGT"), 60)) for _ in range(3))
+    turned = site[2:].translate(str.maketrans("ACGT", "TGCA"))[::-1] + "AC"
+    train = [
+        write_split(tmp_path / "t1.gz", [("a", other, 1)]),
+        write_split(tmp_path / "t2.gz", [("b", "A" + site[:-1], 1), ("c", turned, 1)]),
+    ]
+    validation = [write_split(tmp_path / "v.gz", [("g", third, 1)])] * 2
+    test = [write_split(tmp_path / "x.gz", [("i", site, 1), ("j", other, 0)])]
+    assert collect_peaks(train, validation, test, 40) == ([other], [third], 2)
+    # Alone, a set's own split decides.
+    assert collect_peaks(train, validation, test)[2] == 0
 
 
 def test_fine_tuning_lowers_the_bits_of_the_peaks(pretrained, split, tmp_path):
@@ -589,6 +619,36 @@ def test_a_classifier_without_a_language_model_starts_from_the_seed(split, tmp_p
     assert card["training"]["language_model_sha256"] is None
     assert card["vocabulary"]["k"] == shape["k"]
     assert train(tmp_path / "two") == card
+
+
+def test_a_checkpoint_of_random_weights_is_of_one_architecture(split, tmp_path, caplog):
+    """With another stride the tensors have the same shapes, and nothing else tells."""
+    shape = {key: LANGUAGE_MODEL[key] for key in ("k", "stride", "embedding", "hidden", "layers")}
+    folder = tmp_path / "killed"
+
+    def train(**changes):
+        train_classifier(
+            weights_in=None,
+            card_in=None,
+            architecture=shape | changes,
+            train=split["train"],
+            validation=split["validation"],
+            **model_files(folder),
+            predictions=folder / "validation.tsv",
+            seconds=folder / "seconds.json",
+            args=CLASSIFIER,
+            dataset="a",
+            negatives="shuffle",
+            **JOB,
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "remove", lambda self: None)
+        train()
+        train()
+    assert "starting afresh" not in caplog.text
+    train(stride=shape["stride"] + 1)
+    assert "is of other arguments or inputs: starting afresh" in caplog.text
 
 
 def test_negatives_are_drawn_anew_only_where_they_are_shuffles(pretrained, split, tmp_path):

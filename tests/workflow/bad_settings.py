@@ -96,6 +96,14 @@ CONFIGS = [
         "classifier: {drop_mult: 2}",
         "classifier.dropout.input is 0.6 and classifier.drop_mult 2.*below 1",
     ),
+    (
+        "discriminate: {drop_mult: 3}",
+        "language_model.dropout.input is 0.6 and discriminate.drop_mult 3.*below 1",
+    ),
+    (
+        "{kmers: {k: 4, stride: 60}, discriminate: {width: 60}}",
+        "discriminate.width is 60, but two tokens take .* = 64 bases",
+    ),
     ("seed: true", "seed is true; allowed: a whole number"),
     ("finetune: null", "finetune is null; allowed: a section"),
     ("pretrain: {learning_rate: 2x}", 'pretrain.learning_rate is "2x"; allowed: a number'),

@@ -250,14 +250,24 @@ def check_combinations(config):
             "datasets.sheet and datasets.source are both null; name an archive or a folder in "
             "datasets.source, or a sheet whose rows name their files"
         )
-    for section in ("language_model", "classifier"):
+    for section, of in (
+        ("language_model", "language_model"),
+        ("discriminate", "language_model"),
+        ("classifier", "classifier"),
+    ):
         factor = config[section]["drop_mult"]
-        for name, probability in config[section]["dropout"].items():
+        for name, probability in config[of]["dropout"].items():
             if probability * factor >= 1:
                 yield (
-                    f"{section}.dropout.{name} is {probability} and {section}.drop_mult {factor}; "
+                    f"{of}.dropout.{name} is {probability} and {section}.drop_mult {factor}; "
                     "their product must stay below 1"
                 )
+    tokens, width = config["kmers"]["k"] + config["kmers"]["stride"], config["discriminate"]["width"]
+    if width < tokens and discriminates(config):
+        yield (
+            f"discriminate.width is {width}, but two tokens take kmers.k + kmers.stride = {tokens} bases; "
+            "raise it, or set discriminate.epochs to 0"
+        )
     chipseq = config["chipseq"]
     if chipseq["max_peaks"] is not None and chipseq["max_peaks"] < chipseq["min_peaks"]:
         yield (

@@ -34,6 +34,7 @@ rule finetune_lm:
         seed=training_seed,
         group="{group}",
         members=group_members,
+        width=width_between_members,
         checkpoint=checkpoint_beside,
     script:
         "../scripts/finetune_lm.py"

@@ -98,6 +98,12 @@ def group_members(wildcards):
     return [row["dataset"] for row in good_rows(rows)]
 
 
+def width_between_members(wildcards):
+    """Return the bases by which peaks of several sets of a group are near duplicates; of one, None."""
+    several = len(group_members(wildcards)) > 1
+    return config["chipseq"]["near_duplicate_width"] if several else None
+
+
 def group_splits(part):
     """Return an input function for one part of the splits of a group's sets."""
     return lambda wildcards: [

@@ -27,6 +27,7 @@ rule pretrain_lm:
     threads: 8
     resources:
         gpu=1,
+        gpu_share=100,
         # Without GPUs: how many processes share out the streams, with the threads between them.
         processes=1,
         mem_mb=memory(pretraining_needs),

@@ -23,4 +23,5 @@ discriminate(
     seed=snakemake.params.seed,
     gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,
+    gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -23,6 +23,7 @@ finetune(
     args=snakemake.params.args,
     group=snakemake.params.group,
     members=list(snakemake.params.members),
+    width=snakemake.params.width,
     seed=snakemake.params.seed,
     gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,

@@ -22,4 +22,5 @@ pretrain(
     threads=snakemake.threads,
     processes=snakemake.resources.get("processes", 1),
     nodes=snakemake.resources.get("nodes", 1),
+    gpu_share=snakemake.resources.get("gpu_share", 100),
 )

@@ -150,7 +150,7 @@ def _of_models(cards: Sequence[Mapping]) -> dict:
     told = {}
     for key in ("dflm_version", "dflm_commit", "dflm_modified", "python_version", "torch_version"):
         told[key] = {card.get(key) for card in cards}
-    for key in ("device", "processor", "threads", "bf16"):
+    for key in ("device", "processor", "threads", "bf16", "deterministic"):
         told[key] = {card.get("metrics", {}).get(key) for card in cards}
     return {key: sorted(values - {None}) for key, values in told.items()}
 

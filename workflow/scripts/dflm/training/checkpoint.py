@@ -125,14 +125,15 @@ class Checkpoint:
 
 def _rng_state() -> dict:
     state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    # Only where the job uses a GPU: to ask for a state would begin to.
+    if torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 
 
 def _set_rng_state(state: dict) -> None:
     torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
+    if "cuda" in state and torch.cuda.is_initialized():
         torch.cuda.set_rng_state(state["cuda"])
 
 

@@ -336,7 +336,8 @@ def train_classifier(
             "train_sha256": sha256_of(train),
             "validation_sha256": sha256_of(validation),
         }
-        saved = Checkpoint(checkpoint, provenance)
+        # Of a language model its checksum tells the architecture, of random weights nothing does.
+        saved = Checkpoint(checkpoint, {**provenance, "architecture": asdict(shape)})
         if (state := saved.load()) is not None:
             run.load_state_dict(state)
     run.run(saved)

@@ -22,7 +22,9 @@ REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 DETERMINISTIC = "DFLM_DETERMINISTIC"
 
 
-def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.device:
+def pick_device(
+    gpu: int, threads: int, gpu_share: int | None = None, device: int | None = None
+) -> torch.device:
     """Return the device of a job, set its CPU threads and what makes a GPU repeat itself.
 
     Parameters
@@ -34,6 +36,8 @@ def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.d
     gpu_share : int, 1 to 100, optional
         Percent of a GPU that the job was given, see `dflm.training.sharing.share_gpu`; without
         it the device is the one that torch has as its current one.
+    device : int, optional
+        Which of the GPUs it is a share of; the least used one when not given.
 
     Returns
     -------
@@ -47,8 +51,10 @@ def pick_device(gpu: int, threads: int, gpu_share: int | None = None) -> torch.d
     on_gpu = gpu >= 1 and torch.cuda.is_available()
     use_deterministic(on_gpu and os.environ.get(DETERMINISTIC) == "1")
     if on_gpu:
+        # Float32 products are float32: with TF32 cuDNN would round their factors to 10 bits.
+        torch.backends.cudnn.allow_tf32 = False
         if gpu_share is not None:
-            share_gpu(gpu_share)
+            share_gpu(gpu_share, device)
         device = torch.device("cuda", torch.cuda.current_device())
         log.info("training on %s%s", torch.cuda.get_device_name(device), _HOW[deterministic()])
         return device

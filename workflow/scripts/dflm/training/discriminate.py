@@ -262,6 +262,7 @@ def discriminate(
     seed: int,
     gpu: int,
     threads: int,
+    gpu_share: int = 100,
 ) -> None:
     """Train a language model to tell the genome from its dinucleotide shuffles as well.
 
@@ -281,7 +282,7 @@ def discriminate(
     args : dict
         See `DiscriminateArgs`.
     seed : int >= 0
-    gpu, threads : int
+    gpu, threads, gpu_share : int
         What the job was given, see `dflm.training.device.pick_device`.
 
     Raises
@@ -295,10 +296,18 @@ def discriminate(
     """
     phases, run_args = Phases(), DiscriminateArgs(**args)
     with phases("loading"):
-        device = pick_device(gpu, threads)
+        device = pick_device(gpu, threads, gpu_share)
         torch.manual_seed(seed)
         dropouts = Dropouts(**dropout).scaled(run_args.drop_mult)
         model = load_language_model(weights_in, card_in, dropouts).to(device).train()
+        shape = model.encoder.architecture
+        if run_args.width < shape.k + shape.stride:
+            raise InputError(
+                f"windows of {run_args.width} bases hold no two tokens of {shape.k} bases, "
+                f"{shape.stride} apart",
+                "discriminate.width",
+                f"give {shape.k + shape.stride} or more",
+            )
     with phases("reading"):
         genome = GenomeIndex.load(index, contigs)
         corpora = tuple(

@@ -13,6 +13,7 @@ from dflm.model.files import load_language_model, save_model
 from dflm.model.language_model import LanguageModel
 from dflm.model.losses import LanguageModelScore
 from dflm.phases import Phases
+from dflm.sequences.leaks import NONE, find_leaks
 from dflm.sequences.splits import leave_out, read_split
 from dflm.training.arguments import LanguageModelArgs, OptimizerArgs
 from dflm.training.batches import SequenceBatches
@@ -49,19 +50,22 @@ class FinetuneArgs(OptimizerArgs):
         self.require("finetune", epochs=1, batch_size=2)
 
 
-def read_peaks(
-    train: list[Path], validation: list[Path], test: list[Path]
+def collect_peaks(
+    train: list[Path], validation: list[Path], test: list[Path], width: int | None = None
 ) -> tuple[list[str], list[str], int]:
     """Collect the peaks of a group that its language model may see.
 
     Positives only: a shuffled sequence is no DNA of this factor. A training peak that stands,
     on either strand, in the validation or test part of any member is left out, since one
-    set's test peaks do occur in another set's training file.
+    set's test peaks do occur in another set's training file, if a few bases off.
 
     Parameters
     ----------
     train, validation, test : list of Path
         Split files of the members, in one order.
+    width : int, 1 to 64, optional
+        A training peak is also left out when it shares that many bases with one of these parts.
+        None where the split of the one set decides that, `chipseq.leaks`.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def read_peaks(
     held_out : list of str
         Distinct validation peaks.
     left_out : int
-        Training peaks that stand in a validation or test part.
+        Training peaks that stand in a validation or test part, or near it.
     """
 
     def positives(paths: list[Path]) -> list[str]:
@@ -81,8 +85,13 @@ def read_peaks(
         return list(found)
 
     peaks, held_out = positives(train), positives(validation)
-    kept, left_out = leave_out(peaks, held_out + positives(test))
-    return [peaks[i] for i in kept], held_out, left_out
+    elsewhere = held_out + positives(test)
+    if width is None:
+        kept, left_out = leave_out(peaks, elsewhere)
+        return [peaks[i] for i in kept], held_out, left_out
+    levels, _ = find_leaks(peaks, elsewhere, width)
+    kept = [peak for peak, level in zip(peaks, levels, strict=True) if level == NONE]
+    return kept, held_out, len(peaks) - len(kept)
 
 
 @torch.no_grad()
@@ -220,6 +229,7 @@ def finetune(
     args: dict,
     group: str,
     members: list[str],
+    width: int | None = None,
     seed: int,
     gpu: int,
     threads: int,
@@ -247,6 +257,8 @@ def finetune(
         Name of the group, for the record.
     members : list of str
         Names of its sets.
+    width : int, 1 to 64, optional
+        See `collect_peaks`.
     seed : int >= 0
     gpu, threads, gpu_share : int
         What the job was given, see `dflm.training.device.pick_device`.
@@ -270,9 +282,9 @@ def finetune(
             )
         model = model.to(device).train()
     with phases("reading"):
-        peaks, held_out, left_out = read_peaks(train, validation, test)
+        peaks, held_out, left_out = collect_peaks(train, validation, test, width)
     log.info(
-        "%d training peaks, %d held out for validation, %d left out (in another part)",
+        "%d training peaks, %d held out for validation, %d left out (in or near another part)",
         len(peaks),
         len(held_out),
         left_out,
@@ -290,6 +302,7 @@ def finetune(
             "seed": seed,
             "group": group,
             "members": list(members),
+            "near_duplicate_width": width,
             "pretrained_sha256": sha256_of(weights_in),
             "train_sha256": [sha256_of(path) for path in train],
         }

@@ -206,6 +206,9 @@ class NTASGD:
         """Let ASGD read its rates where they are: on a GPU it would wait for each of them."""
         for group in self.optimizer.param_groups:
             group["capturable"] = self.parameters[0].is_cuda
+        for parameter, state in self.optimizer.state.items():
+            # A state that comes from the CPU has its count of steps there.
+            state["step"] = torch.as_tensor(state["step"]).to(parameter.device)
         # torch would warn that this is slower where no graph is recorded; here it is not.
         self.optimizer._warned_capturable_if_run_uncaptured = True
 

@@ -56,6 +56,7 @@ def pretrain(
     threads: int,
     processes: int = 1,
     nodes: int = 1,
+    gpu_share: int = 100,
     world: World | None = None,
 ) -> None:
     """Pretrain a language model on the training contigs of a sharded genome.
@@ -82,6 +83,8 @@ def pretrain(
         Processes to train with when it is not on GPUs, on all nodes.
     nodes : int >= 1
         Nodes that the job was given.
+    gpu_share : int, 1 to 100
+        Percent of each GPU, see `dflm.training.device.pick_device`.
     world : World, optional
         Given to a process that was started to train with others; `gpu` and `threads` are then
         its own.
@@ -99,7 +102,10 @@ def pretrain(
         return
     world = world or ALONE
     with phases("loading"):
-        device = pick_device(gpu, threads)
+        # Of several processes each has had its GPU given.
+        own = world.size > 1 and gpu >= 1 and torch.cuda.is_available()
+        number = torch.cuda.current_device() if own else None
+        device = pick_device(gpu, threads, gpu_share, number)
         torch.manual_seed(seed)
         model = LanguageModel(lm_args.architecture, lm_args.dropouts).to(device).train()
     log.info("%d parameters", sum(p.numel() for p in model.parameters()))

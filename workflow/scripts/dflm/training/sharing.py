@@ -37,14 +37,16 @@ def gpus_given(resources: Mapping) -> int:
     return int(resources.get("gpu", 0))
 
 
-def share_gpu(share: int) -> int:
-    """Make the least used GPU torch's current one, with a part of its memory as the limit.
+def share_gpu(share: int, device: int | None = None) -> int:
+    """Make a GPU torch's current one, with a part of its memory as the limit.
 
     Parameters
     ----------
     share : int, 1 to 100
         Percent of a GPU that the job was given. A job that needs more memory fails alone and
         does not take that of its neighbours.
+    device : int, optional
+        Which one; the least used when not given.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def share_gpu(share: int) -> int:
         for number in range(torch.cuda.device_count())
     ]
     folder = Path(tempfile.gettempdir()) / f"dflm-gpus-{os.getuid()}"
-    chosen, used = take_device(names, share, folder)
+    chosen, used = take_device(names, share, folder, device)
     if used + share > 100:
         log.warning("%d %% of this GPU were taken before; memory may not suffice", used)
     torch.cuda.set_device(chosen)
@@ -74,8 +76,10 @@ def share_gpu(share: int) -> int:
     return chosen
 
 
-def take_device(names: list[str], share: int, folder: Path) -> tuple[int, int]:
-    """Take the least used device for the rest of this process's life.
+def take_device(
+    names: list[str], share: int, folder: Path, wanted: int | None = None
+) -> tuple[int, int]:
+    """Take a device for the rest of this process's life.
 
     Parameters
     ----------
@@ -85,6 +89,8 @@ def take_device(names: list[str], share: int, folder: Path) -> tuple[int, int]:
         Percent of a device.
     folder : Path
         Where the processes that share the devices keep their files; made if missing.
+    wanted : int, optional
+        Which of `names` to take; the least used when not given.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def take_device(names: list[str], share: int, folder: Path) -> tuple[int, int]:
     with open(folder / "lock", "w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)  # one process at a time looks and takes
         used = [sum(map(_living_share, folder.glob(f"{name}.*"))) for name in names]
-        chosen = used.index(min(used))
+        chosen = used.index(min(used)) if wanted is None else wanted
         # A bare descriptor: nothing closes it, and so drops the lock, before the process ends.
         mine, _ = tempfile.mkstemp(f".{share}", f"{names[chosen]}.", folder)
         fcntl.flock(mine, fcntl.LOCK_EX)
