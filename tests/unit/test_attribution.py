@@ -84,6 +84,15 @@ def test_credit_adds_up_to_the_difference_of_the_scores(scorer, bound):
     assert found.scores == pytest.approx(mean_log_odds(scorer.score(bound)), abs=1e-4)
 
 
+def test_credit_does_not_depend_on_the_sequences_beside_it(scorer, bound):
+    together = integrated_gradients(scorer, bound, seed=3)
+    alone = integrated_gradients(scorer, bound[::-1][:2], seed=3)
+    np.testing.assert_allclose(alone.contributions, together.contributions[::-1][:2], atol=1e-4)
+    np.testing.assert_allclose(alone.baselines, together.baselines[::-1][:2], atol=1e-4)
+    other = integrated_gradients(scorer, bound[:1], seed=4)
+    assert abs(other.baselines[0] - together.baselines[0]) > 1e-3
+
+
 def test_gradients_agree_with_mutagenesis(scorer, bound, effects):
     """Correlation over the bases of a sequence, as measured: mean at least 0.7."""
     fast = integrated_gradients(scorer, bound).contributions

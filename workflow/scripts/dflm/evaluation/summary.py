@@ -59,8 +59,8 @@ COLUMNS = (
         "test_near_corpus",
         "test + near LM corpus",
         0,
-        "further positives of the test file that share 40 bases (chipseq.near_duplicate_width) "
-        "with these contigs",
+        "further positives of the test file that share chipseq.near_duplicate_width bases with "
+        "these contigs",
     ),
     Column(
         "test_in_train",
@@ -72,8 +72,8 @@ COLUMNS = (
         "test_near_train",
         "test near training",
         0,
-        "further test sequences that share 40 bases (chipseq.near_duplicate_width) with one of "
-        "those parts",
+        "further test sequences that share chipseq.near_duplicate_width bases with one of those "
+        "parts",
     ),
     Column("auroc", "AUROC", 3, "area under the ROC curve on the test file"),
     Column("auprc", "AUPRC", 3, "average precision on the test file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ MISMATCH, SYMBOLIC, TOO_LONG, NO_WINDOW, NO_CONTIG = (
 _LETTERS = frozenset("ACGTNacgtn")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """One alternative allele at a place of the genome."""
 
@@ -114,3 +115,31 @@ def haplotypes(
             windows = codes[starts[:, None] + np.arange(width)]
             starts = starts[(windows == N).mean(1) <= max_n]
     return Haplotypes(ref, alt, starts, first) if starts.size else None
+
+
+class Surroundings(Sequence[Haplotypes]):
+    """The haplotypes of many variants, each made when it is asked for.
+
+    So memory holds those at work alone, however many variants there are.
+
+    Parameters
+    ----------
+    variants : sequence of Variant
+        Those of which `haplotypes` makes something.
+    genome, width, step, max_n
+        See `haplotypes`.
+    """
+
+    def __init__(
+        self, variants: Sequence[Variant], genome: Genome, width: int, step: int, max_n: float
+    ) -> None:
+        self.variants, self.how = variants, (genome, width, step, max_n)
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def __getitem__(self, rows):
+        """Return the haplotypes of one variant, or a list of them."""
+        if isinstance(rows, slice):
+            return [haplotypes(variant, *self.how) for variant in self.variants[rows]]
+        return haplotypes(self.variants[rows], *self.how)

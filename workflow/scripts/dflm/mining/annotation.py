@@ -53,7 +53,7 @@ def annotate(
         write_variant_table(table, scored)
     if annotated is not None:
         write_variants(annotated, vcf, scored, [record for record, _ in found])
-    done = len(scored.rows[0])
+    done = int((scored.rows[0] >= 0).sum())
     log.info("%d of %d alleles scored with %d models", done, len(found), len(scorers))
 
 

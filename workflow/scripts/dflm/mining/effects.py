@@ -20,7 +20,7 @@ class Effects:
     """Scores of both alleles in each variant's best window: that where either scores highest."""
 
     window: np.ndarray
-    """shape=(n,) int64: the window's start in the haplotypes."""
+    """shape=(n,) int64: the window's start in the contig."""
     ref_log_odds: np.ndarray
     """shape=(n,) of the mean probability of both strands."""
     alt_log_odds: np.ndarray
@@ -52,7 +52,8 @@ def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effec
     width : int
         Bases of a window.
     """
-    rows: list[tuple] = []
+    rows = np.empty((3, len(found)))  # best window's start, and both alleles' log-odds in it
+    row = 0
     for start in range(0, len(found), _TOGETHER):
         part = found[start : start + _TOGETHER]
         windows = [one.starts[:, None] + np.arange(width) for one in part]
@@ -68,9 +69,9 @@ def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effec
             n = len(one.starts)
             ref, alt = log_odds[at : at + n], log_odds[at + n : at + 2 * n]
             best = int(np.maximum(ref, alt).argmax())
-            rows.append((one.starts[best], ref[best], alt[best]))
-            at += 2 * n
-    window, ref, alt = (np.array([row[i] for row in rows]) for i in range(3))
+            rows[:, row] = one.start + one.starts[best], ref[best], alt[best]
+            row, at = row + 1, at + 2 * n
+    window, ref, alt = rows
     probabilities = (scorer.calibrated(ref), scorer.calibrated(alt))
     return Effects(window.astype(np.int64), ref, alt, *probabilities)
 

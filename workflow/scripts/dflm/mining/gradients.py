@@ -9,6 +9,7 @@ composition.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def integrated_gradients(
     shuffles : int >= 1
         Baselines of a sequence.
     seed : int
-        Of the shuffles.
+        Of the shuffles; those of a sequence depend on it and the sequence alone.
     """
     n, length = codes.shape
     hypothetical = np.zeros((n, length, len(BASES)))
@@ -69,7 +70,7 @@ def integrated_gradients(
     for start in range(0, n, size):
         rows = slice(start, start + size)
         part = codes[rows]
-        draws = [dinucleotide_shuffle(part, seed + draw) for draw in range(shuffles)]
+        draws = [_shuffled(part, seed, draw) for draw in range(shuffles)]
         for strand in (0, 1):
             turned = [other_strand(x) if strand else x for x in (part, *draws)]
             credit, score, baseline = _one_strand(scorer, turned[0], turned[1:], steps)
@@ -81,6 +82,18 @@ def integrated_gradients(
     hypothetical[codes == N] = 0
     contributions = observed(hypothetical, codes)
     return Attributions(hypothetical.astype(np.float32), contributions, *ends)
+
+
+def _shuffled(codes: np.ndarray, seed: int, draw: int) -> np.ndarray:
+    """Return a shuffle of each sequence that does not depend on its place among the others."""
+    key = f"{seed} {draw}".encode()
+    seeds = (hashlib.blake2b(row.tobytes(), digest_size=8, key=key).digest() for row in codes)
+    return np.concatenate(
+        [
+            dinucleotide_shuffle(row[None], int.from_bytes(one, "little"))
+            for row, one in zip(codes, seeds, strict=True)
+        ]
+    )
 
 
 def _one_strand(
@@ -152,7 +165,6 @@ def _spread(
     For each base of a token also what the credit would be with another base there; the sum over
     the tokens that hold a base is its hypothetical credit.
     """
-    every = gradient @ table.t()  # (B, T, V): gradient times the embedding of any token
     real = tokens != PAD
     result = np.zeros((*codes.shape, len(BASES)))
     count = tokens.size(1)
@@ -162,7 +174,7 @@ def _spread(
         digit = (tokens - 1).div(weight, rounding_mode="floor") % len(BASES)
         for base in range(len(BASES)):
             other = torch.where(real, tokens + (base - digit) * weight, PAD)
-            credit = every.gather(2, other.unsqueeze(-1)).squeeze(-1) - less
+            credit = (gradient * table[other]).sum(-1) - less
             credit = torch.where(real, credit, 0.0) / k
             result[:, place : place + span : stride, base] += credit.double().cpu().numpy()
     return result

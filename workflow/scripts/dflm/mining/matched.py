@@ -9,7 +9,7 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.mining.alleles import Haplotypes, Variant, haplotypes
 from dflm.mining.genomes import Genome
-from dflm.sequences.kmers import N, decode, encode
+from dflm.sequences.kmers import BASES, N, decode, encode
 
 _SEARCH, _TRIES = 20_000, 200
 
@@ -17,26 +17,26 @@ _SEARCH, _TRIES = 20_000, 200
 def matched_null(
     variants: Sequence[Variant],
     genome: Genome,
-    size: int,
-    seed: int,
-    *,
     width: int,
     step: int,
     max_n: float,
+    size: int,
+    seed: int,
 ) -> list[Haplotypes]:
     """Draw variants at random places: the same change between the same two neighbouring bases.
 
     Parameters
     ----------
     variants : sequence of Variant
-        Each is matched in turn. Of a longer reference allele the first base and its neighbours
-        are matched, and as many bases are changed.
-    genome : Genome
+        Each is matched in turn, in an order drawn. A single base, or the first of several, is the
+        same, and so are its neighbours. A longer allele changes as many bases: a substitution
+        each of them, to bases as they follow from one another in the variant's; a deletion takes
+        away what stands there; an insertion puts in the variant's own bases.
+    genome, width, step, max_n
+        See `dflm.mining.alleles.haplotypes`.
     size : int >= 1
         How many to draw.
     seed : int
-    width, step, max_n
-        See `dflm.mining.alleles.haplotypes`.
 
     Raises
     ------
@@ -48,10 +48,13 @@ def matched_null(
     share = np.array([genome.lengths[name] for name in names], dtype=float)
     drawn: list[Haplotypes] = []
     failed = 0
+    turn: list[int] = []
     while len(drawn) < size:
-        variant = variants[int(rng.integers(len(variants)))]
+        turn = turn or rng.permutation(len(variants)).tolist()
+        variant = variants[turn.pop()]
         contig = names[int(rng.choice(len(names), p=share / share.sum()))]
-        one = _draw(variant, genome, contig, rng, width, step, max_n)
+        found = like_elsewhere(variant, genome, contig, rng)
+        one = haplotypes(found, genome, width, step, max_n) if found is not None else None
         if one is not None:
             drawn.append(one)
             continue
@@ -65,15 +68,13 @@ def matched_null(
     return drawn
 
 
-def _draw(
-    variant: Variant,
-    genome: Genome,
-    contig: str,
-    rng: np.random.Generator,
-    width: int,
-    step: int,
-    max_n: float,
-) -> Haplotypes | None:
+def like_elsewhere(
+    variant: Variant, genome: Genome, contig: str, rng: np.random.Generator
+) -> Variant | None:
+    """Draw a variant like a given one somewhere in a contig, or None where none was found there.
+
+    See `matched_null` for what makes it like the other.
+    """
     around = genome.codes(variant.contig, variant.position - 1, variant.position + 2)
     length = genome.lengths[contig]
     start = int(rng.integers(max(1, length - 3)))
@@ -86,12 +87,17 @@ def _draw(
         return None
     position = start + 1 + int(places[0])
     ref = genome.codes(contig, position, position + len(variant.ref))
-    alt = encode(variant.alt)
-    if len(alt) == len(ref) > 1 or (ref == N).any():
+    if len(ref) < len(variant.ref) or (ref == N).any():
         return None
-    if len(variant.ref) > 1:  # a deletion of as many bases
+    before, alt = encode(variant.ref), encode(variant.alt)
+    if (before == N).any() or (alt == N).any():
+        return None
+    if len(alt) == len(before):
+        # The same step from letter to letter, so that each base changes that did.
+        alt = (ref + (alt + len(BASES) - before)) % len(BASES)
+    elif len(alt) < len(before):
         alt = ref[: len(alt)]
-    found = Variant(contig, position, decode(ref), decode(alt))
-    if found.ref == found.alt:
-        return None
-    return haplotypes(found, genome, width, step, max_n)
+    elif len(before) > 1:
+        alt = np.concatenate([ref, alt[len(before) :]])
+    found = Variant(contig, position, decode(ref), decode(alt.astype(np.uint8)))
+    return found if found.ref != found.alt else None

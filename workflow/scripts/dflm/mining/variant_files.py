@@ -89,13 +89,13 @@ def _status(scored: Scored, model: int, number: int) -> str:
     reason = scored.reasons[number]
     if reason is not None:
         return reason
-    return "scored" if number in scored.rows[model] else NO_WINDOW
+    return "scored" if scored.rows[model][number] >= 0 else NO_WINDOW
 
 
 def _values(scored: Scored, model: int, row: int) -> tuple[list[str], list[str]]:
     """Return what the table shows of an effect: its window, and its numbers."""
-    effects, one = scored.effects[model], scored.haplotypes[model][row]
-    start = one.start + int(effects.window[row])
+    effects = scored.effects[model]
+    start = int(effects.window[row])
     place = [str(start), str(start + scored.widths[model])]
     numbers = [
         effects.ref_log_odds[row],
@@ -115,9 +115,9 @@ def variant_lines(scored: Scored) -> Iterator[str]:
     for number, variant in enumerate(scored.variants):
         what = (variant.contig, str(variant.position + 1), variant.name, variant.ref, variant.alt)
         for model, name in enumerate(scored.models):
-            row = scored.rows[model].get(number)
+            row = scored.rows[model][number]
             values = ["."] * 10
-            if row is not None:
+            if row >= 0:
                 place, numbers = _values(scored, model, row)
                 values = place + numbers
             yield "\t".join((*what, name, _status(scored, model, number), *values))
@@ -170,6 +170,7 @@ def write_variants(
                 fields[7] = _annotated(fields[7], scored, of_record.get(number, []))
                 after.write(("\t".join(fields) + "\n").encode())
     if packed:
+        Path(f"{path}.tbi").unlink(missing_ok=True)  # of an earlier call
         before_verbosity = pysam.set_verbosity(0)
         try:
             pysam.tabix_index(str(path), preset="vcf", force=True)
@@ -200,8 +201,8 @@ def _annotated(info: str, scored: Scored, mine: Sequence[int]) -> str:
 
 def _info(scored: Scored, number: int) -> Iterator[str]:
     for model, name in enumerate(scored.models):
-        row = scored.rows[model].get(number)
-        if row is not None:
+        row = scored.rows[model][number]
+        if row >= 0:
             _, numbers = _values(scored, model, row)
             safe = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
             chosen = [numbers[i] for i in (2, 5, 3, 4, 6, 7)]

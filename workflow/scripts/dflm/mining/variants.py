@@ -11,7 +11,14 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.mining import alleles
-from dflm.mining.alleles import Haplotypes, Variant, bases_there, haplotypes, why_not
+from dflm.mining.alleles import (
+    Haplotypes,
+    Surroundings,
+    Variant,
+    bases_there,
+    haplotypes,
+    why_not,
+)
 from dflm.mining.effects import Effects, effects_of, shuffled_null, significance
 from dflm.mining.genomes import Genome
 from dflm.mining.matched import matched_null
@@ -75,9 +82,8 @@ class Scored:
     """Why an allele is not scored; None where it is. One a variant."""
     models: list[str] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
-    rows: list[dict[int, int]] = field(default_factory=list)
-    """Of each model: variant's number to its place in the arrays."""
-    haplotypes: list[list[Haplotypes]] = field(default_factory=list)
+    rows: list[np.ndarray] = field(default_factory=list)
+    """Of each model, shape=(variants,) int64: a variant's place in the arrays, or -1."""
     effects: list[Effects] = field(default_factory=list)
     p: list[np.ndarray] = field(default_factory=list)
     q: list[np.ndarray] = field(default_factory=list)
@@ -114,37 +120,34 @@ def score_variants(
     scored = Scored(list(variants), reasons)
     for scorer, size in zip(scorers, widths, strict=True):
         step = settings.step or max(1, size // 8)
-        places: dict[int, int] = {}
-        found: list[Haplotypes] = []
+        how = (genome, size, step, settings.max_n)
+        places = np.full(len(variants), -1)
+        used: list[Variant] = []
         for number, (variant, reason) in enumerate(zip(variants, reasons, strict=True)):
-            if reason is None:
-                one = haplotypes(variant, genome, size, step, settings.max_n)
-                if one is not None:
-                    places[number] = len(found)
-                    found.append(one)
+            if reason is None and haplotypes(variant, *how) is not None:
+                places[number] = len(used)
+                used.append(variant)
+        found = Surroundings(used, *how)
         effects = effects_of(scorer, found, size)
-        used = [variants[number] for number in places]
         p = q = np.full(len(found), np.nan)
         if found and settings.null != "none":
-            null = _null(found, used, genome, settings, size, step)
+            null = _null(found, settings)
             p, q = significance(
                 effects.delta_log_odds, effects_of(scorer, null, size).delta_log_odds
             )
         scored.models.append(scorer.name)
         scored.widths.append(size)
         scored.rows.append(places)
-        scored.haplotypes.append(found)
         scored.effects.append(effects)
         scored.p.append(p)
         scored.q.append(q)
     return scored
 
 
-def _null(found, used, genome, settings, width, step) -> list[Haplotypes]:
+def _null(found: Surroundings, settings: VariantSettings) -> list[Haplotypes]:
     if settings.null == "matched":
-        place = {"width": width, "step": step, "max_n": settings.max_n}
-        return matched_null(used, genome, settings.null_size, settings.seed, **place)
-    lengths = [(len(variant.ref), len(variant.alt)) for variant in used]
+        return matched_null(found.variants, *found.how, settings.null_size, settings.seed)
+    lengths = [(len(variant.ref), len(variant.alt)) for variant in found.variants]
     return shuffled_null(found, lengths, settings.null_size, settings.seed)
 
 
