@@ -490,7 +490,7 @@ def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
         "lm": {"seconds": {}},
     }
     found = {kind: {"positives": 0, "negatives": 0} for kind in ("exact", "near")}
-    write_json(folder / "leaks.json", {"test": found, "corpus": None})
+    write_json(folder / "leaks.json", {"test": found, "corpus": None, "shown": None})
     for name, content in contents.items():
         write_json(folder / f"{name}.json", content)
     return measured(
@@ -504,7 +504,7 @@ def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
         folder / "metrics.json",
         *(folder / f"{name}.svg" for name in ("roc", "pr", "reliability", "scores")),
         dataset="d",
-        args={"floor_tolerance": 0.5, "both_strands": True, "corpus": False},
+        args={"floor_tolerance": 0.5, "both_strands": True, "corpus": False, "shown": False},
         seed=1,
         method="full",
     )

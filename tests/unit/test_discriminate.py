@@ -12,8 +12,9 @@ from dflm.model.language_model import Architecture, LanguageModel
 from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.kmers import N
+from dflm.sequences.windows import draw_windows
 from dflm.training import checkpoint as checkpoints
-from dflm.training.discriminate import discriminate, draw_windows
+from dflm.training.discriminate import discriminate
 from sharded import shard_all
 
 WORD = "TGACGTCATCAGGTACC"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.sequences.chipseq import find_sets, read_set
+from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import GenomeIndex, shard_genome
 from dflm.sequences.kmers import decode, encode, reverse_complement
 from dflm.sequences.leak_report import check_leaks
@@ -20,6 +21,8 @@ from dflm.sequences.leaks import (
     find_leaks,
     remove_leaks,
 )
+from dflm.sequences.splits import read_split
+from dflm.sequences.windows import draw_windows
 from dflm.sequences.words import WIDEST, scan, scan_each, word_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -326,12 +329,38 @@ def test_the_record_of_a_set(files, tmp_path):
             "not_looked_up": 1,
             "bases": 700,
         },
+        "shown": None,
     }
     written = files["output"].read_bytes()
     assert json.loads(written) == record
     check_leaks(**files, dataset="A_(b)", width=40, **genome)
     assert files["output"].read_bytes() == written
     assert check_leaks(**files, dataset="A_(b)", width=40) == record | {"corpus": None}
+
+
+def test_peaks_that_the_second_pretraining_was_shown(files, tmp_path):
+    """By the windows that it draws, looked through one by one."""
+    genome = {"index": tmp_path / "index.json", "contigs": tmp_path / "contigs"}
+    drawing = {"epochs": 2, "windows": 6, "width": 60, "seed": 4}
+    corpus = Corpus(GenomeIndex.load(*genome.values()), "train", min_run=60)
+    drawn = [draw_windows(corpus, 6, 60, (4, epoch)) for epoch in range(2)]
+    words = {decode(one[i : i + 40]) for part in drawn for one in part for i in range(21)}
+    words |= {other_strand(word) for word in words}
+    names, sequences, _ = read_split(files["test"])
+    expected = [
+        name
+        for name, text in zip(names, sequences, strict=True)
+        if any(text[i : i + 40] in words for i in range(len(text) - 39))
+    ]
+    assert expected  # 12 windows of 60 in a contig of 400
+    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=drawing)
+    assert record["shown"]["names"] == {"exact": [], "near": expected}
+    assert record["shown"]["near"] == {"positives": len(expected), "negatives": 0}
+    # Windows as long as a test peak and longer hold it whole.
+    drawing |= {"windows": 200, "width": 120}
+    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=drawing)
+    assert record["shown"]["names"]["exact"] == ["a"]
+    assert check_leaks(**files, dataset="A_(b)", width=40, windows=drawing)["shown"] is None
 
 
 @pytest.mark.real

@@ -12,6 +12,7 @@ from dflm.evaluation.metrics import (
     evaluate,
 )
 from dflm.predictions import read_predictions
+from dflm.scores import auroc
 from dflm.sequences.shuffle import dinucleotide_shuffle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,6 +150,11 @@ def files(tmp_path):
                 "near": {"positives": 4, "negatives": 3},
             }
         },
+        "shown": {
+            "exact": {"positives": 1, "negatives": 0},
+            "near": {"positives": 2, "negatives": 0},
+            "names": {"exact": [rows[0][0]], "near": [rows[1][0], rows[2][0]]},
+        },
     }
     paths["leaks"].write_text(json.dumps(leaks))
     return paths
@@ -162,7 +168,7 @@ def write_predictions(path, rows, rng):
     path.write_text("\n".join(lines) + "\n")
 
 
-ARGS = {"floor_tolerance": 0.03, "both_strands": True, "corpus": True}
+ARGS = {"floor_tolerance": 0.03, "both_strands": True, "corpus": True, "shown": True}
 
 
 def run(files, **others):
@@ -186,6 +192,8 @@ def test_the_record_of_a_set_has_every_field(files):
     assert (record["test_positives_in_corpus"], record["test_negatives_in_corpus"]) == (31, 0)
     assert (record["test_positives_near_corpus"], record["test_negatives_near_corpus"]) == (4, 3)
     assert (record["test_in_train"], record["test_near_train"]) == (1, 7)
+    assert record["test_positives_shown"] == 3
+    assert record["auroc_unshown"] == auroc(labels[3:], probabilities[3:])
     assert record["dataset"] == "TF_Cell_(x-1)_Lab"
     seconds = record["seconds"]
     assert seconds["finetune_lm"] == {"wall": {"total": 9.0}}
@@ -201,6 +209,9 @@ def test_what_a_given_language_model_has_read_is_not_known(files):
     known, unknown = run(files), run(files, args=ARGS | {"corpus": False})
     kinds = [f"test_{label}_{where}_corpus" for label in LABELS for where in ("in", "near")]
     assert without_times(unknown) == without_times(known | dict.fromkeys(kinds))
+    unshown = run(files, args=ARGS | {"shown": False})
+    # To compare with a method that was shown them, its AUROC is without them too.
+    assert without_times(unshown) == without_times(known | {"test_positives_shown": None})
 
 
 def test_the_calibration_of_the_card_is_measured_on_the_test_file(files):

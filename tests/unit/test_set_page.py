@@ -60,6 +60,7 @@ def told():
               for kind in ("positives", "negatives")}  # fmt: skip
     leaks = {"width": 40, "test": level((0, 1), (17, 2))}
     leaks["corpus"] = {"train": level((431, 0), (12, 0)), "validation": level((29, 0), (0, 0))}
+    leaks["shown"] = level((3, 0), (21, 1))
     return [metrics, card, stats, leaks]
 
 
@@ -96,7 +97,15 @@ def test_the_page_shows_what_the_files_hold(told):
         assert f"{validated['recall']:.3f}" in words
     for when in ("before", "after"):
         assert f"{metrics['calibration'][when]['nll']:.4f}" in words
-    for told_words in ("FDR at most 0.15", "431", "17", "4,567", "3 with N", "2 that stand in the"):
+    for told_words in (
+        "FDR at most 0.15",
+        "431",
+        "17",
+        "21",
+        "4,567",
+        "3 with N",
+        "2 that stand in the",
+    ):
         assert told_words in words
     for digest in ("ab", "cd", "ef"):
         assert digest * 32 in words
@@ -115,7 +124,9 @@ def test_the_page_needs_no_other_file(told):
 def test_without_corpus_and_without_language_model_nothing_is_made_up(told):
     metrics, card, stats, leaks = told
     metrics |= {"lm_bits_per_base_before": None, "lm_bits_per_base_after": None}
-    text = set_page(metrics, card, stats, leaks | {"corpus": None}, drawn(), both_strands=False)
+    nothing = leaks | {"corpus": None, "shown": None}
+    text = set_page(metrics, card, stats, nothing, drawn(), both_strands=False)
+    assert "second pretraining" not in text
     assert "bits per base" not in text
     assert "pretrained on" not in text
     assert "None" not in text

@@ -29,6 +29,7 @@ def given_files(tmp_path):
         values = {"auroc": auroc, "auprc": auroc, "mcc": 0.5, "accuracy": 0.8, "floor_auroc": 0.5}
         values |= {"train_positives": 900, "test_positives": 500, "test_negatives": 500}
         values |= {"test_positives_in_corpus": 430 if auroc > 0.9 else None}
+        values |= {"test_positives_shown": 7, "auroc_unshown": auroc - 0.001}
         values |= {"lm_bits_per_base_before": 1.93, "lm_bits_per_base_after": None}
         metrics[name].write_text(json.dumps(values))
         benchmarks[name] = [tmp_path / f"{name}.{i}.tsv" for i in range(3)]
@@ -80,7 +81,9 @@ def test_values_and_their_mean(given_files, tmp_path):
     assert [by_name[name]["test_in_corpus"] for name in GOOD] == ["430", "", ""]
     assert by_name[SKIPPED]["test_in_corpus"] == ""
     assert float(by_name["MEAN"]["test_in_corpus"]) == 430
+    assert {by_name[name]["test_shown"] for name in GOOD} == {"7"}
     mean = by_name["MEAN"]
+    assert float(mean["auroc_unshown"]) == pytest.approx(float(mean["auroc"]) - 0.001)
     assert float(mean["auroc"]) == pytest.approx(np.mean(list(GOOD.values())), abs=1e-6)
     low, high = float(mean["auroc_low"]), float(mean["auroc_high"])
     assert min(GOOD.values()) <= low < float(mean["auroc"]) < high <= max(GOOD.values())

@@ -219,5 +219,6 @@ rule check_leaks:
     params:
         dataset="{dataset}",
         width=config["chipseq"]["near_duplicate_width"],
+        windows=windows_shown(),
     script:
         "../scripts/check_leaks.py"

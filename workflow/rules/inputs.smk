@@ -188,6 +188,14 @@ def reads_corpus(method):
     return method.settings["language_model"]["pretrained"] is None
 
 
+def windows_shown():
+    """Return what draws the windows of the configuration's own second pretraining, or None."""
+    if not reads_corpus(METHODS[0]) or not discriminates(config):
+        return None
+    keys = ("epochs", "windows", "width")
+    return {key: config["discriminate"][key] for key in keys} | {"seed": config["seed"]}
+
+
 def corpus_of_any(wildcards):
     """Return the genome that the leak check looks test sequences up in, if a method reads it."""
     if not any(map(reads_corpus, METHODS)):

@@ -171,7 +171,8 @@ def splitting_needs(settings, input, rulename):
 
 def checking_needs(settings, input, rulename):
     longest = genome_sizes(input.index)[-2] if "index" in input.keys() else 0
-    return NEEDS.checking(longest, *set_sizes(input.test))
+    shown = windows_shown() or dict(windows=0, width=0)
+    return NEEDS.checking(longest, *set_sizes(input.test), shown["windows"] * shown["width"])
 
 
 def splitting_peaks_needs(settings, input, rulename):

@@ -19,5 +19,6 @@ with phases("looking up"):
         width=snakemake.params.width,
         index=snakemake.input.get("index"),
         contigs=snakemake.input.get("contigs"),
+        windows=snakemake.params.windows,
     )
 write_json(snakemake.output.seconds, phases.as_dict())

@@ -54,6 +54,7 @@ DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
 SCANNED = 400 * MB  # a block of a contig, its windows and their scores
 # An alternative allele, and what each model says of it; a line of VCF has at least so many bytes.
 OF_ALLELE, OF_EFFECT, OF_RECORD = 600, 100, 40
+OF_SHOWN = 5  # a base of windows as they are drawn, put in order and set apart
 OF_CREDIT = 150  # credits of the four bases at a place, in all their forms
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
 
@@ -270,7 +271,7 @@ def splitting(packed: int) -> int:
     return SNAKEMAKE + NUMBA + 250 * packed
 
 
-def checking(longest: int, sequences: int, width: int) -> int:
+def checking(longest: int, sequences: int, width: int, shown: int = 0) -> int:
     """Return the memory of a set's leak check.
 
     Parameters
@@ -279,8 +280,11 @@ def checking(longest: int, sequences: int, width: int) -> int:
         Bases of the genome's longest contig; 0 without a genome.
     sequences, width : int
         Rows of all its tables, and the bases of the longest.
+    shown : int
+        Bases of the windows of an epoch of the second pretraining.
     """
-    return SNAKEMAKE + NUMBA + longest + 2 * of_sequences(sequences, width)
+    own = longest + OF_SHOWN * shown + MAPS * (shown > 0)
+    return SNAKEMAKE + NUMBA + own + 2 * of_sequences(sequences, width)
 
 
 def gapping(sequences: int, width: int) -> int:

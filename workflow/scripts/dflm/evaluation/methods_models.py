@@ -109,8 +109,9 @@ def pretraining(args: Mapping, facts: Mapping) -> str:
 def discrimination(args: Mapping, reached: Mapping) -> str:
     """Describe the second pretraining and what it reached."""
     return (
-        f"In a second pretraining without labels it learnt to tell {number(reached['windows'])} "
-        f"windows of {args['width']} bases, drawn from the training contigs, from dinucleotide "
+        "In a second pretraining without labels of binding it learnt to tell "
+        f"{number(reached['windows'])} windows of {args['width']} bases, drawn from the training "
+        f"contigs, from dinucleotide "
         f"shuffles of them, and to predict the windows' tokens (weight {args['lm_weight']:g}), in "
         f"batches of {number(args['batch_size'])} pairs with AdamW, a one-cycle schedule and a "
         f"peak learning rate of {args['learning_rate']:g}. On windows of the held-out contigs it "

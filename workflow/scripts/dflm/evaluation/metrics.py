@@ -115,7 +115,7 @@ def calibration_record(
     return record
 
 
-def leak_counts(leaks: Mapping, corpus: bool) -> dict:
+def leak_counts(leaks: Mapping, corpus: bool, shown: bool = False) -> dict:
     """Return the counts of a leak check, as the record holds them.
 
     Parameters
@@ -124,13 +124,16 @@ def leak_counts(leaks: Mapping, corpus: bool) -> dict:
         What `dflm.sequences.leak_report.check_leaks` returned.
     corpus : bool
         Whether the genome in it is one that the method has read.
+    shown : bool
+        Whether the method had the second pretraining whose windows are in it.
 
     Returns
     -------
     dict
         ``test_in_train`` and ``test_near_train``, the test rows that have an exact, or else a
         near duplicate in the training or validation part; ``test_positives_in_corpus``,
-        ``.._near_corpus`` and likewise of negatives, in the training contigs, None where not read.
+        ``.._near_corpus`` and likewise of negatives, in the training contigs, None where not read;
+        ``test_positives_shown``, those that share bases with one of the windows, None without.
     """
     found = {
         f"test_{name}_train": sum(leaks["test"][kind].values())
@@ -140,7 +143,30 @@ def leak_counts(leaks: Mapping, corpus: bool) -> dict:
     for label in ("positives", "negatives"):
         for name, kind in (("in", "exact"), ("near", "near")):
             found[f"test_{label}_{name}_corpus"] = read[kind][label] if read else None
-    return found
+    windows = leaks["shown"] if shown else None
+    counted = (windows[kind]["positives"] for kind in ("exact", "near")) if windows else None
+    return found | {"test_positives_shown": None if counted is None else sum(counted)}
+
+
+def auroc_unshown(
+    names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, leaks: Mapping
+) -> float | None:
+    """Return the AUROC without the test sequences that the second pretraining was shown.
+
+    Of every method, so that methods can be compared by it.
+
+    Returns
+    -------
+    float or None
+        None where there was no second pretraining, or one label is left.
+    """
+    if leaks["shown"] is None:
+        return None
+    shown = {name for found in leaks["shown"]["names"].values() for name in found}
+    left = np.array([name not in shown for name in names], dtype=bool)
+    if len(set(labels[left].tolist())) < 2:
+        return None
+    return auroc(labels[left], probabilities[left])
 
 
 def evaluate(
@@ -188,7 +214,8 @@ def evaluate(
     args : mapping
         ``floor_tolerance``, of the config section ``evaluate``, and None does not check;
         ``both_strands``, whether the predictions are averages over both; ``corpus``, whether the
-        method has read the genome of `leaks`: if not, the record holds null for it.
+        method has read the genome of `leaks`, and ``shown``, whether it had the second
+        pretraining there: if not, the record holds null for it.
     seed : int
         The method's, for the record.
     method : str
@@ -240,7 +267,9 @@ def evaluate(
     for part in ("train", "test"):
         for kind in ("positives", "negatives"):
             record[f"{part}_{kind}"] = counts[f"{part}_{kind}"]
-    record |= leak_counts(read_json(leaks), args["corpus"])
+    found = read_json(leaks)
+    record |= leak_counts(found, args["corpus"], args["shown"])
+    record["auroc_unshown"] = auroc_unshown(names, labels, probabilities, found)
     chosen = None
     if "calibration" in model:
         chosen = calibration_in(model, args["both_strands"], card)

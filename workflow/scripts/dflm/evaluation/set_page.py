@@ -280,10 +280,13 @@ def _leaks(leaks: Mapping) -> str:
     width = leaks["width"]
     both = [("training or validation part, with labels", leaks["test"])]
     if leaks["corpus"]:
-        words = "contigs the language model was pretrained on, without labels"
+        words = "contigs the language model was pretrained on, without labels of binding"
         both += [(words, leaks["corpus"]["train"])]
         words = "contigs held out of pretraining"
         both += [(words, leaks["corpus"]["validation"])]
+    if leaks["shown"]:
+        words = "windows that the second pretraining told from their shuffles"
+        both += [(words, leaks["shown"])]
     rows = [
         [
             words,

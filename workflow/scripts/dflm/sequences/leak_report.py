@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from dflm.files import write_json
+from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import SPLITS, GenomeIndex
-from dflm.sequences.leaks import EXACT, NEAR, find_in_genome, find_leaks
+from dflm.sequences.kmers import N
+from dflm.sequences.leaks import EXACT, NEAR, find_in_genome, find_in_pieces, find_leaks
 from dflm.sequences.splits import read_split
+from dflm.sequences.windows import draw_windows
 
 log = logging.getLogger(__name__)
 PARTS = ("train", "validation")
@@ -28,6 +31,7 @@ def check_leaks(
     width: int,
     index: str | os.PathLike | None = None,
     contigs: str | os.PathLike | None = None,
+    windows: Mapping | None = None,
 ) -> dict:
     """Count and name the duplicates between a set's test file and all that its model reads.
 
@@ -45,6 +49,11 @@ def check_leaks(
         The genome that the language model reads, see `dflm.sequences.genome.GenomeIndex`. Its
         bases come without labels: a test sequence in it is no leak of the answer, but how much
         of a test file it has read belongs beside the score.
+    windows : mapping, optional
+        The windows of that genome that a second pretraining has told from their shuffles:
+        ``epochs``, ``windows`` of each, ``width`` and ``seed``, as
+        `dflm.training.discriminate.discriminate` draws them. A test peak among them was shown
+        with an answer, that it is no shuffle.
 
     Returns
     -------
@@ -53,7 +62,8 @@ def check_leaks(
         those tables that have a duplicate in the test table; ``test``, the rows of the test table
         that have one in either; ``corpus``, None without a genome, else by ``train`` and
         ``validation`` contigs the rows of the test table that stand there, ``not_looked_up`` and
-        ``bases`` (the genome's, N included). Each as ``exact`` and ``near``, numbers of
+        ``bases`` (the genome's, N included); ``shown``, None without `windows`, else the rows of
+        the test table that share bases with one. Each as ``exact`` and ``near``, numbers of
         ``positives`` and ``negatives``, and ``names``, those of the rows; near are those that
         are not exact.
 
@@ -63,7 +73,7 @@ def check_leaks(
         If a file is none of these, or the width is out of range.
     """
     names, sequences, labels = read_split(test)
-    record: dict = {"dataset": dataset, "width": width, "corpus": None}
+    record: dict = {"dataset": dataset, "width": width, "corpus": None, "shown": None}
     levels = np.zeros(len(names), dtype=np.int8)
     for part, path in zip(PARTS, (train, validation), strict=True):
         part_names, part_sequences, part_labels = read_split(path)
@@ -96,8 +106,30 @@ def check_leaks(
                 np.count_nonzero(levels == NEAR),
                 width,
             )
+    if index is not None and windows is not None:
+        corpus = Corpus(genome, "train", min_run=windows["width"])
+        levels = _shown(sequences, corpus, windows, width)
+        record["shown"] = _describe(names, labels, levels)
+        log.info(
+            "%s: %d of %d test sequences share %d bases with a window of the second pretraining",
+            dataset,
+            np.count_nonzero(levels),
+            len(names),
+            width,
+        )
     write_json(output, record)
     return record
+
+
+def _shown(sequences: Sequence[str], corpus: Corpus, windows: Mapping, width: int) -> np.ndarray:
+    """Return the levels of sequences in the windows of all epochs."""
+    levels = np.zeros(len(sequences), dtype=np.int8)
+    for epoch in range(windows["epochs"]):
+        drawn = draw_windows(corpus, windows["windows"], windows["width"], (windows["seed"], epoch))
+        # An N behind each, so that nothing stands in two of them.
+        apart = np.pad(drawn, ((0, 0), (0, 1)), constant_values=N)
+        levels = np.maximum(levels, find_in_pieces(sequences, [apart.reshape(-1)], width)[0])
+    return levels
 
 
 def _describe(names: Sequence[str], labels: np.ndarray, levels: np.ndarray) -> dict:

@@ -9,7 +9,7 @@ sequences are compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -161,6 +161,44 @@ def find_in_genome(
 
     Returns
     -------
+    levels, known
+        See `find_in_pieces`.
+
+    Raises
+    ------
+    InputError
+        If the width is out of range.
+    """
+    return find_in_pieces(sequences, _Contigs(genome, split), width)
+
+
+class _Contigs:
+    """The codes of a split's contigs, each mapped when its turn comes, as often as asked for."""
+
+    def __init__(self, genome: GenomeIndex, split: str) -> None:
+        self.genome, self.split = genome, split
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self.genome.codes, self.genome.contigs(self.split))
+
+
+def find_in_pieces(
+    sequences: Sequence[str], pieces: Iterable[np.ndarray], width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find which sequences stand whole in pieces of DNA, or share a word, on either strand.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        Letters of ACGTN.
+    pieces : iterable of numpy.ndarray
+        Each of shape=(length,) uint8, values 0 to 4; gone through a second time where some
+        sequences are shorter than a word.
+    width : int
+        See `find_leaks`.
+
+    Returns
+    -------
     levels : numpy.ndarray
         shape=(len(sequences),) int8: `NONE`, `NEAR` or `EXACT`. What holds an N is never exact.
     known : numpy.ndarray
@@ -175,7 +213,7 @@ def find_in_genome(
     codes = _encode(sequences)
 
     def look(table: WordTable) -> tuple[np.ndarray, np.ndarray]:
-        return scan(table, map(genome.codes, genome.contigs(split)))
+        return scan(table, pieces)
 
     table = word_table(codes, width)
     shared, whole = look(table)

@@ -1,9 +1,12 @@
 """The second pretraining: to tell the genome from its shuffles, and to stay a language model.
 
-Windows of the genome are told from their own dinucleotide shuffles, which needs no label. What a
-shuffle destroys is all that is longer than two bases: motifs, their spacing, repeats. The
-next token is predicted along with it, so that the result is a language model like the one that
-it starts from. The head that tells the two apart is thrown away.
+Windows of the genome are told from their own dinucleotide shuffles, which needs no label of
+binding. What a shuffle destroys is all that is longer than two bases: motifs, their spacing,
+repeats. The next token is predicted along with it, so that the result is a language model like the
+one that it starts from. The head that tells the two apart is thrown away.
+
+Where a test's negatives are shuffles, a test peak in such a window was shown with the answer that
+the test asks for; `dflm.sequences.leak_report` finds which were.
 """
 
 import logging
@@ -25,8 +28,8 @@ from dflm.phases import Phases
 from dflm.scores import auroc
 from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import GenomeIndex
-from dflm.sequences.kmers import N
 from dflm.sequences.shuffle import dinucleotide_shuffle
+from dflm.sequences.windows import draw_windows
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import kmer_tokens
 from dflm.training.checkpoint import Checkpoint
@@ -36,7 +39,6 @@ from dflm.training.optim import adamw, clip_gradients
 
 log = logging.getLogger(__name__)
 HEAD_WIDTH = 50
-DRAWS = 1000  # rounds of drawing windows before a genome counts as one without any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,43 +76,6 @@ class DiscriminateArgs(OptimizerArgs):
     def __post_init__(self) -> None:
         self.require("discriminate", epochs=1, windows=1, validation_windows=1, width=20)
         self.require("discriminate", batch_size=1)
-
-
-def draw_windows(corpus: Corpus, count: int, width: int, seed: tuple[int, ...]) -> np.ndarray:
-    """Draw windows without N from anywhere in a corpus.
-
-    Parameters
-    ----------
-    corpus : Corpus
-    count, width : int >= 1
-    seed : tuple of int
-        The windows depend on it and the corpus alone.
-
-    Returns
-    -------
-    numpy.ndarray
-        shape=(count, width) uint8, values 0 to 3.
-
-    Raises
-    ------
-    InputError
-        If windows of that width are all but absent.
-    """
-    rng = np.random.default_rng(seed)
-    found, missing = [], count
-    for _ in range(DRAWS if len(corpus) >= width else 0):
-        starts = np.sort(rng.integers(0, len(corpus) - width + 1, missing + missing // 4 + 16))
-        codes = corpus.rows(starts, width)
-        codes = codes[(codes < N).all(axis=1)]
-        # Sorted starts read the maps in order; the windows that are kept must not depend on it.
-        found.append(rng.permutation(codes)[:missing])
-        missing -= len(found[-1])
-        if missing == 0:
-            return rng.permutation(np.concatenate(found))
-    raise InputError(
-        f"the genome has too few stretches of {width} bases without N to draw {count} windows",
-        mend="lower discriminate.width, or set discriminate.epochs to 0",
-    )
 
 
 class _Discrimination:
