@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import bad_addresses
+import bad_baselines
 import bad_cases
 import bad_mining
 import bad_models
@@ -26,7 +27,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from parsers import PARSERS, Parser, spoilt
 from runs import write_folder
 
-MODULES = (bad_sequences, bad_models, bad_mining, bad_addresses, bad_settings)
+MODULES = (bad_sequences, bad_models, bad_baselines, bad_mining, bad_addresses, bad_settings)
 WORDS = (
     bad_cases.REJECTED,
     bad_cases.ACCEPTED,

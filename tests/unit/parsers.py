@@ -18,6 +18,8 @@ from pathlib import Path
 
 import valid_files as valid
 from dflm.errors import InputError
+from dflm.evaluation.baselines.cnn import load_cnn
+from dflm.evaluation.baselines.gkm import load_gkm
 from dflm.evaluation.plots import read_history
 from dflm.files import read_json
 from dflm.mining.attributed import load_attributions
@@ -32,6 +34,7 @@ from dflm.mining.sequences_in import each_fasta_record, regions, table_records
 from dflm.mining.variant_files import read_variants
 from dflm.model.files import load_classifier, load_language_model
 from dflm.predictions import read_predictions, read_strands
+from dflm.provenance import RECORD, verify
 from dflm.sequences.archives import unpack_archive
 from dflm.sequences.bed import read_peaks
 from dflm.sequences.chipseq import read_set
@@ -98,6 +101,21 @@ def _weights(path: Path) -> None:
     (folder / "model.safetensors").write_bytes(path.read_bytes())
     valid.vouch(folder)
     load_classifier(folder / "model.safetensors", folder / "model.json")
+
+
+def _cnn(path: Path) -> None:
+    weights = path.with_name("cnn.safetensors")
+    weights.write_bytes(valid.cnn()["model.safetensors"])
+    load_cnn(weights, path)
+
+
+def _run(path: Path) -> None:
+    folder = path.with_name("run")
+    if not folder.exists():
+        valid.write_run(folder)
+    (folder / RECORD).write_bytes(path.read_bytes())
+    for _, name in verify(folder)[1]:
+        assert ".." not in Path(name).parts, name
 
 
 def _checkpoint(path: Path) -> None:
@@ -219,6 +237,9 @@ PARSERS = [
     Parser("JSON", lambda: valid.model()["model.json"], read_json),
     Parser("model card", lambda: valid.model()["model.json"], _card, cost=5),
     Parser("weights", lambda: valid.model()["model.safetensors"], _weights, lines=False, cost=5),
+    Parser("CNN's card", lambda: valid.cnn()["model.json"], _cnn, cost=5),
+    Parser("gapped k-mer SVM", valid.gkm, load_gkm, lines=False),
+    Parser("record of a run", lambda: _made(valid.write_run), _run),
     Parser("checkpoint", valid.checkpoint, _checkpoint, lines=False),
     Parser("attributions", valid.attributions, load_attributions, lines=False),
     Parser("genome index", lambda: _made(valid.write_genome), _genome),

@@ -3,6 +3,7 @@
 from unittest import mock
 
 import bad_addresses
+import bad_baselines
 import bad_mining
 import bad_models
 import bad_sequences
@@ -13,7 +14,7 @@ from dflm.cli.program import main
 
 CASES = [
     case
-    for module in (bad_sequences, bad_models, bad_mining, bad_addresses)
+    for module in (bad_sequences, bad_models, bad_baselines, bad_mining, bad_addresses)
     for case in module.CASES
 ]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -17,13 +18,19 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 import torch
+from dflm.evaluation.baselines import gkm as gkm_models
+from dflm.evaluation.baselines.cnn import CNN
+from dflm.evaluation.baselines.convolution import ConvolutionalNetwork, Shape
+from dflm.evaluation.baselines.gapped import readings
 from dflm.files import sha256_of
 from dflm.mining.attributed import AttributionSet, save_attributions
 from dflm.mining.tables import write_lines
 from dflm.model.classifier import PoolingClassifier
-from dflm.model.files import NO_DROPOUT, save_model
+from dflm.model.files import FORMAT_VERSION, NO_DROPOUT, save_model
 from dflm.model.language_model import Architecture, LanguageModel
+from dflm.provenance import FORMAT, RECORD, config_sha256
 from dflm.training.checkpoint import Checkpoint
+from safetensors.torch import save
 from sharded import shard_all
 
 ARCHITECTURE = Architecture(k=2, stride=1, embedding=4, hidden=6, layers=1)
@@ -170,6 +177,54 @@ def checkpoint() -> bytes:
         saved = Checkpoint(Path(folder, "last.pt"), {"seed": 1})
         saved.save({"step": 3, "weights": torch.zeros(4)})
         return saved.path.read_bytes()
+
+
+@functools.cache
+def gkm() -> bytes:
+    """A gapped k-mer SVM of windows of 4 bases, 2 of them read."""
+    held = io.BytesIO()
+    np.savez(
+        held,
+        format=np.array(gkm_models.FORMAT),
+        shape=np.array([4, 2]),
+        weights=np.zeros(readings(4, 2).features, dtype=np.float32),
+        scalars=np.array([0.1, 1.0, 0.0]),
+    )
+    return held.getvalue()
+
+
+@functools.cache
+def cnn() -> dict[str, bytes]:
+    """Weights and card of an untrained convolutional network."""
+    shape = Shape((3, 5), 2, 4)
+    network = ConvolutionalNetwork(shape, 0.0, 0.0)
+    weights = save(network.state_dict())
+    card = {
+        "format": CNN,
+        "format_version": FORMAT_VERSION,
+        "architecture": {"widths": [3, 5], "filters": 2, "hidden": 4},
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    return {"model.safetensors": weights, "model.json": json.dumps(card).encode()}
+
+
+def write_run(folder: Path) -> Path:
+    """Write a run of one result into a folder, and return its record."""
+    table = folder / "results" / "summary" / "auc.tsv"
+    table.parent.mkdir(parents=True)
+    table.write_text("dataset\tauroc\n")
+    record = folder / RECORD
+    content = {
+        "format": FORMAT,
+        "path": RECORD,
+        "config": {"seed": 1},
+        "config_sha256": config_sha256({"seed": 1}),
+        "inputs": {"resources/gone.zip": {"sha256": None, "bytes": None}},
+        "folders": ["results/summary"],
+        "files": {"results/summary/auc.tsv": {"sha256": sha256_of(table), "bytes": 14}},
+    }
+    record.write_text(json.dumps(content))
+    return record
 
 
 def packed_set() -> bytes:

@@ -198,9 +198,12 @@ def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         root = Path(str(record.resolve()).removesuffix(content["path"]))
         told = {name: one["sha256"] for name, one in content["files"].items()}
         inputs = {name: one["sha256"] for name, one in content["inputs"].items()}
+        for name in (*content["folders"], *told):
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"{name} lies outside the run")
         names = {name for at in content["folders"] for name in _results_in(root, at)}
         config = config_sha256(content["config"]) == content["config_sha256"]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"is no record of a run ({error!r})", record) from None
     told |= {name: digest for name, digest in inputs.items() if digest is not None}
     names |= {name for name in told if (root / name).is_file()}

@@ -289,11 +289,16 @@ def load_cnn(weights: Path, card: Path) -> ConvolutionalNetwork:
     try:
         if content["sha256"] != sha256_of(weights):
             raise ValueError("its checksum is not the one in the card")
-        shape = content["architecture"]
-        model = ConvolutionalNetwork(
-            Shape(tuple(shape["widths"]), shape["filters"], shape["hidden"]), 0.0, 0.0
-        )
-        model.load_state_dict(load_file(weights))
+        told = content["architecture"]
+        shape = Shape(tuple(told["widths"]), told["filters"], told["hidden"])
+        state = load_file(weights)
+        # Before memory is taken for them.
+        if shape.largest > (there := sum(one.numel() for one in state.values())):
+            raise ValueError(f"the card asks for {shape.largest} weights, and there are {there}")
+        if not all(torch.isfinite(one).all() for one in state.values()):
+            raise ValueError("a weight is not finite")
+        model = ConvolutionalNetwork(shape, 0.0, 0.0)
+        model.load_state_dict(state)
     except FileNotFoundError:
         raise InputError("there is no such file", weights) from None
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:

@@ -36,6 +36,12 @@ class Shape:
                 mend="give one width or more; all at least 1",
             )
 
+    @property
+    def largest(self) -> int:
+        """Weights of the detectors and of the hidden layer, nearly all that there are."""
+        detectors = self.filters * len(self.widths)
+        return 4 * self.filters * sum(self.widths) + 2 * detectors * self.hidden
+
 
 class ConvolutionalNetwork(nn.Module):
     """Tokens of single bases to a score; the same for a sequence and its reverse complement.

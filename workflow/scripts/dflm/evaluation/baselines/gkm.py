@@ -9,7 +9,6 @@ doi:10.1093/bioinformatics/btw142 (LS-GKM, the usual program).
 from __future__ import annotations
 
 import logging
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from dflm.errors import InputError
-from dflm.evaluation.baselines.gapped import Windows, readings, windows_of
+from dflm.evaluation.baselines.gapped import Readings, Windows, readings, windows_of
 from dflm.evaluation.baselines.svm import LinearSVM, decide
 from dflm.evaluation.baselines.tables import read_labelled, write_predictions
-from dflm.files import atomic_path, sha256_of, write_json
+from dflm.files import BROKEN_NUMPY, atomic_path, sha256_of, write_json
 from dflm.sequences.splits import read_split
 from dflm.software import made_by
 
@@ -196,18 +195,53 @@ def predict_gkm(*, model: Path, sequences: Path, predictions: Path) -> None:
     InputError
         If a file is wrong or holds no sequence.
     """
-    try:
-        with np.load(model, allow_pickle=False) as arrays:
-            if str(arrays["format"]) != FORMAT:
-                raise ValueError(f"its format is {arrays['format']}")
-            word, informative = map(int, arrays["shape"])
-            weights, (bias, slope, intercept) = arrays["weights"], arrays["scalars"]
-    except FileNotFoundError:
-        raise InputError("there is no such file", model) from None
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"no gapped k-mer SVM ({error})", model, "train it again") from None
+    machine = load_gkm(model)
     names, bases, labels = read_split(sequences)
     if not names:
         raise InputError("holds no sequences to predict", sequences)
-    values = decide(windows_of(bases, word), readings(word, informative), weights, bias)
-    write_predictions(predictions, names, labels, 1 / (1 + np.exp(-(slope * values + intercept))))
+    values = decide(windows_of(bases, machine.word), machine.reads, machine.weights, machine.bias)
+    probabilities = 1 / (1 + np.exp(-(machine.slope * values + machine.intercept)))
+    write_predictions(predictions, names, labels, probabilities)
+
+
+@dataclass(frozen=True)
+class GkmModel:
+    """A trained gapped k-mer SVM."""
+
+    word: int
+    reads: Readings
+    weights: np.ndarray
+    """shape=(features,) float32, finite."""
+    bias: float
+    slope: float
+    intercept: float
+    """The last two turn a score into a probability, see `platt`."""
+
+
+def load_gkm(path: Path) -> GkmModel:
+    """Read what `train_gkm` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or another one.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if str(arrays["format"]) != FORMAT:
+                raise ValueError(f"its format is {arrays['format']}")
+            word, informative = arrays["shape"].astype(np.int64).tolist()
+            if not 2 <= word <= WORD_MAX or not 1 <= informative <= min(word, INFORMATIVE_MAX):
+                raise ValueError(f"it reads {informative} bases of {word}")
+            reads = readings(word, informative)
+            weights, scalars = arrays["weights"], arrays["scalars"].astype(np.float64)
+        if weights.shape != (reads.features,) or weights.dtype != np.float32:
+            raise ValueError(f"its weights are not {reads.features} numbers of 32 bits")
+        bias, slope, intercept = scalars.tolist()
+        if not np.isfinite(weights).all() or not np.isfinite(scalars).all():
+            raise ValueError("a number of it is not finite")
+    except FileNotFoundError:
+        raise InputError("there is no such file", path) from None
+    except BROKEN_NUMPY as error:
+        raise InputError(f"no gapped k-mer SVM ({error})", path, "train it again") from None
+    return GkmModel(word, reads, weights, bias, slope, intercept)
