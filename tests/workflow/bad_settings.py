@@ -97,8 +97,8 @@ CONFIGS = [
         "classifier.dropout.input is 0.6 and classifier.drop_mult 2.*below 1",
     ),
     (
-        "discriminate: {drop_mult: 3}",
-        "language_model.dropout.input is 0.6 and discriminate.drop_mult 3.*below 1",
+        "discriminate: {drop_mult: 5}",
+        "language_model.dropout.output is 0.25 and discriminate.drop_mult 5.*below 1",
     ),
     (
         "{kmers: {k: 4, stride: 60}, discriminate: {width: 60}}",
