@@ -602,7 +602,7 @@ def test_a_scan_scores_the_genome_and_tells_strands_by_the_motifs(mined):
     columns = header.lstrip("#").split("\t")
     assert columns[-1] == "motif_score"
     rows = [dict(zip(columns, call.split("\t"), strict=True)) for call in calls]
-    assert all(row["strand"] in "+-" for row in rows)
+    assert {row["strand"] for row in rows} == {"+", "-"}
     assert not mined.path("scan", STRONG, "parts").exists()
     picture = ElementTree.parse(mined.path("scan", STRONG, "scan.svg"))
     assert len(picture.getroot().findall(".//{*}path")) > 10

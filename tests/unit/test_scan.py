@@ -2,7 +2,10 @@
 
 import gzip
 import os
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyBigWig
@@ -11,6 +14,8 @@ from dflm.errors import InputError
 from dflm.mining import scan as scans
 from dflm.mining.calls import suppress
 from dflm.mining.genomes import open_genome
+from dflm.mining.locate import locator
+from dflm.mining.motif import Motif
 from dflm.mining.scan import (
     ScanParts,
     ScanSettings,
@@ -21,9 +26,10 @@ from dflm.mining.scan import (
 )
 from dflm.mining.tiles import Tiler
 from dflm.mining.tracks import call_lines, write_bigwig
-from dflm.sequences.kmers import N, decode
+from dflm.sequences.kmers import N, decode, encode
 from planted import MOTIF, WIDTH, plant, random_codes
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 STRIDE = 10
 SETTINGS = ScanSettings(WIDTH, STRIDE, 0.1)
 
@@ -124,6 +130,73 @@ def test_planted_sites_are_called(scorer, world, tmp_path):
     assert len(true) / len(calls) >= 0.9
     for before, after in pairwise(calls):
         assert before[0] != after[0] or before[2] <= after[1]
+
+
+def test_calls_tell_the_planted_strand_and_place(scorer, world, tmp_path):
+    _, sites, path = world
+    matrix = np.full((len(MOTIF), 4), 0.01)
+    matrix[np.arange(len(MOTIF)), encode(MOTIF)] = 0.97
+    locate = locator(open_genome(path), [Motif("planted", matrix, 0), Motif("neg_1", matrix, 0)])
+    pieces = scanned(scorer, path, tmp_path).pieces()
+    lines = list(call_lines(pieces, scorer, SETTINGS, 0.9, WIDTH, locate))
+    right = []
+    for line in (line.split("\t") for line in lines):
+        contig, start, end, told = line[0], int(line[1]), int(line[2]), (line[5], int(line[10]))
+        inside = [
+            (strand, at)
+            for name, at, strand in sites
+            if name == contig and start <= at and at + len(MOTIF) <= end
+        ]
+        if inside:
+            assert line[9] == "planted"
+            assert int(line[11]) - told[1] == len(MOTIF)
+            right.append(told in inside)
+    assert len(right) > 15
+    assert np.mean(right) >= 0.9
+    assert {strand for _, _, strand in sites} == {line.split("\t")[5] for line in lines}
+
+
+def test_memory_does_not_grow_with_a_contig(tmp_path):
+    """Of a scorer that takes none itself; a score and its strand's are 16 bytes of each window."""
+    code = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+from dflm.mining.scan import ScanParts, ScanSettings, scan_fasta
+from dflm.mining.scoring import StrandScores
+from dflm.mining.tracks import write_bigwig
+class Stub:
+    batch_size, k, stride, precision = 256, 3, 1, "fp32"
+    def score(self, codes, lengths=None):
+        return StrandScores(*np.zeros((2, len(codes))))
+    def calibrated(self, odds):
+        return odds
+folder, settings = Path(sys.argv[1]), ScanSettings(101, 25, 0.1)
+parts = ScanParts(folder / "parts", {})
+scan_fasta(folder / "g.fa", Stub(), settings, parts)
+lengths = {piece.contig: piece.length for piece in parts.pieces()}
+write_bigwig(folder / "s.bw", parts.pieces(), lengths, Stub(), settings)
+print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024)
+"""
+
+    def peak(bases):
+        folder = tmp_path / str(bases)
+        folder.mkdir()
+        line = b"ACGTTGCAACGTACGTTGCAACGTTGCAACGTTGCAACGTTGCAACGTTGCAACGTTGCA"[:60] + b"\n"
+        (folder / "g.fa").write_bytes(b">c\n" + line * (bases // 60))
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder)],
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    few, many = peak(3_000_000), peak(30_000_000)
+    windows = (30_000_000 - 3_000_000) // 25
+    assert many - few < 60 * windows
 
 
 def test_a_bigwig_holds_the_scores(scorer, world, tmp_path):

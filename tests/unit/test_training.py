@@ -15,6 +15,7 @@ import torch
 from dflm.calibration import calibrate_strands, scaled
 from dflm.errors import InputError
 from dflm.model.files import NO_DROPOUT
+from dflm.predictions import read_predictions
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training import checkpoint as checkpoints
@@ -262,7 +263,8 @@ def test_any_k_and_stride_goes_from_genome_to_predictions(genome, split, tmp_pat
     run_finetuning(tmp_path / "lm", split, tmp_path / "tuned", language_model=tokens)
     card = run_classifier(tmp_path / "tuned", split, tmp_path / "set")
     assert card["vocabulary"] == {"k": k, "stride": stride, "size": 4**k + 1, "pad": 0}
-    assert 0.0 <= card["metrics"]["validation_auroc"] <= 1.0
+    _, labels, probabilities = read_predictions(tmp_path / "set" / "validation.tsv")
+    assert card["metrics"]["validation_auroc"] == pytest.approx(auroc(labels, probabilities))
 
 
 @pytest.mark.parametrize("n", [1, 29, 41])
@@ -571,6 +573,17 @@ def test_patience_ends_the_training_and_the_best_epoch_is_kept(pretrained, split
     assert len(history) < 40
     assert card["metrics"]["best_epoch"] == best["epoch"]
     assert len(history) - history.index(best) - 1 == 2
+
+
+def test_epochs_with_frozen_layers_cost_no_patience(pretrained, split, tmp_path):
+    stages = [
+        {"unfreeze": 1, "epochs": 5, "learning_rate": 1e-12},
+        {"unfreeze": "all", "epochs": 5, "learning_rate": 1e-12},
+    ]
+    run_classifier(pretrained, split, tmp_path, stages=stages, patience=1)
+    history = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [event["stage"] for event in history].count(1) == 5
+    assert len(history) < 10
 
 
 def test_a_part_with_one_label_is_refused(pretrained, split, tmp_path):

@@ -56,5 +56,11 @@ def test_every_environment_is_in_the_image():
 
 
 def test_an_image_takes_the_place_of_the_environments(snakemake, monkeypatch):
+    copy_workflow(snakemake)
+    snakefile = snakemake.folder / "workflow" / "Snakefile"
+    told = "print('IMAGE', workflow.modifier.global_container_img, "
+    told += "workflow.modifier.global_is_containerized)\n"
+    snakefile.write_text(snakefile.read_text() + told)
+    assert "IMAGE None False" in snakemake("--dry-run")
     monkeypatch.setenv("DFLM_IMAGE", "dflm.sif")
-    snakemake.plan()
+    assert "IMAGE dflm.sif True" in snakemake("--dry-run")

@@ -13,13 +13,14 @@ from dflm.files import sha256_of, write_json
 from dflm.logs import progress
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT, load_language_model, save_model
-from dflm.model.language_model import Architecture, Dropouts
+from dflm.model.language_model import AWDLSTM, Architecture, Dropouts
 from dflm.phases import Phases
 from dflm.predictions import write_predictions
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import SequenceBatches
+from dflm.training.best import BestWeights
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device, told_of
 from dflm.training.history import History
@@ -125,9 +126,8 @@ class _Classification:
         self.fresh_negatives = fresh_negatives
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
         self.stages = args.schedule
-        self.stage, self.epoch, self.waited = 0, 0, 0  # epoch within the stage
-        self.best: dict = {"auroc": -1.0}
-        self.best_weights: dict[str, torch.Tensor] = {}
+        self.stage, self.epoch = 0, 0  # epoch within the stage
+        self.best = BestWeights(args.patience)
         self.optimizer: torch.optim.Optimizer | None = None
 
     @property
@@ -194,14 +194,11 @@ class _Classification:
             "learning_rate": self.stages[self.stage].learning_rate,
         }
         self.history.add(event)
-        if event["auroc"] > self.best["auroc"]:
-            self.best = {name: event[name] for name in ("auroc", "loss", "stage", "epoch")}
-            self.best_weights = {
-                name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()
-            }
-            self.waited = 0
-        elif self.trainable == len(self.model.groups()):
-            self.waited += 1
+        self.best.observe(
+            self.model,
+            {name: event[name] for name in ("auroc", "loss", "stage", "epoch")},
+            waits=self.trainable == len(self.model.groups()),
+        )
 
     def state_dict(self) -> dict:
         return {
@@ -209,39 +206,55 @@ class _Classification:
             "optimizer": self.optimizer.state_dict(),
             "stage": self.stage,
             "epoch": self.epoch,
-            "waited": self.waited,
-            "best": self.best,
-            "best_weights": self.best_weights,
+            "best": self.best.state_dict(),
             "history": self.history.events,
             "seconds": self.phases.as_dict(),
         }
 
     def load_state_dict(self, state: dict) -> None:
-        self.stage, self.epoch, self.waited = state["stage"], state["epoch"], state["waited"]
-        self.best, self.best_weights = state["best"], state["best_weights"]
+        self.stage, self.epoch = state["stage"], state["epoch"]
+        self.best.load_state_dict(state["best"])
         self.model.load_state_dict(state["model"])
         self.begin_stage()
         self.optimizer.load_state_dict(state["optimizer"])
-        self.history.events = list(state["history"])
-        self.history.write()
+        self.history.restore(state["history"])
         self.phases.add(state["seconds"])
-
-    def out_of_patience(self) -> bool:
-        return self.args.patience is not None and self.waited >= self.args.patience
 
     def run(self, checkpoint: Checkpoint) -> None:
         """Train to the end, from wherever the run stands, and load the best weights."""
-        while self.stage < len(self.stages) and not self.out_of_patience():
+        best = self.best
+        while self.stage < len(self.stages) and not best.out_of_patience:
             if self.optimizer is None:
                 self.begin_stage()
-            while self.epoch < self.stages[self.stage].epochs and not self.out_of_patience():
+            while self.epoch < self.stages[self.stage].epochs and not best.out_of_patience:
                 self.run_epoch()
                 with self.phases("writing"):
                     checkpoint.save(self.state_dict())
             self.stage, self.epoch, self.optimizer = self.stage + 1, 0, None
-        if self.out_of_patience():
-            log.info("stopped early: no better validation AUROC in %d epochs", self.waited)
-        self.model.load_state_dict(self.best_weights)
+        if best.out_of_patience:
+            log.info("stopped early: no better validation AUROC in %d epochs", best.waited)
+        self.model.load_state_dict(best.weights)
+
+
+def _build(args: ClassifierArgs, shape: Architecture, encoder: AWDLSTM | None) -> PoolingClassifier:
+    """Return a classifier with a language model's encoder, or of random weights."""
+    head = [args.head[name] for name in ("hidden", "dropout", "detectors", "detector_width")]
+    model = PoolingClassifier(shape, args.dropouts, *head)
+    if encoder is not None:
+        model.encoder.load_state_dict(encoder.state_dict())
+    return model
+
+
+def _read_part(
+    path: Path, shape: Architecture, device: torch.device, phases: Phases
+) -> tuple[list[str], SequenceBatches]:
+    """Return names and batches of a split file, which has to hold both labels."""
+    with phases("reading"):
+        names, sequences, labels = read_split(path)
+    if len(set(np.asarray(labels).tolist())) < 2:
+        raise InputError("holds one label only, which nothing can be learnt from", path)
+    with phases("batches"):
+        return names, SequenceBatches(sequences, labels, shape.k, shape.stride, device)
 
 
 def train_classifier(
@@ -307,31 +320,21 @@ def train_classifier(
         if weights_in is not None:
             encoder = load_language_model(weights_in, card_in, NO_DROPOUT).encoder
         shape = encoder.architecture if encoder else Architecture(**architecture)
-        head = [
-            run_args.head[name] for name in ("hidden", "dropout", "detectors", "detector_width")
-        ]
-        model = PoolingClassifier(shape, run_args.dropouts, *head)
-        if encoder:
-            model.encoder.load_state_dict(encoder.state_dict())
-        model = model.to(device)
-    parts = []
-    for path in (train, validation):
-        with phases("reading"):
-            names, sequences, labels = read_split(path)
-        if len(set(np.asarray(labels).tolist())) < 2:
-            raise InputError(f"{path}: holds one label only; {dataset} cannot be trained")
-        with phases("batches"):
-            parts.append(SequenceBatches(sequences, labels, shape.k, shape.stride, device))
-    log.info("%s: %d training and %d validation sequences", dataset, *map(len, parts))
+        model = _build(run_args, shape, encoder).to(device)
+    _, learnt_from = _read_part(train, shape, device, phases)
+    names, held_out = _read_part(validation, shape, device, phases)
+    sizes = len(learnt_from), len(held_out)
+    log.info("%s: %d training and %d validation sequences", dataset, *sizes)
     fresh = run_args.fresh_negatives and negatives == "shuffle"
-    run = _Classification(model, run_args, *parts, seed, History(history), phases, fresh)
+    data = learnt_from, held_out
+    run = _Classification(model, run_args, *data, seed, History(history), phases, fresh)
     with phases("reading"):
         provenance = {
             "classifier": asdict(run_args),
             "seed": seed,
             "dataset": dataset,
             "negatives": negatives,
-            "width": parts[0].codes.size(-1),
+            "width": learnt_from.codes.size(-1),
             "language_model_sha256": sha256_of(weights_in) if weights_in is not None else None,
             "train_sha256": sha256_of(train),
             "validation_sha256": sha256_of(validation),
@@ -343,14 +346,16 @@ def train_classifier(
     run.run(saved)
     with phases("validation"):
         forward, reverse = strand_probabilities(
-            run.model, parts[1], 2 * run_args.batch_size, run_args.precision
+            run.model, held_out, 2 * run_args.batch_size, run_args.precision
         )
+    labels = held_out.labels.cpu().numpy()
     calibration = calibrate_strands(labels, forward, reverse, fdr=run_args.fdr)
+    best = run.best.found
     metrics = {
-        "validation_auroc": run.best["auroc"],
-        "validation_loss": run.best["loss"],
-        "best_stage": run.best["stage"],
-        "best_epoch": run.best["epoch"],
+        "validation_auroc": best["auroc"],
+        "validation_loss": best["loss"],
+        "best_stage": best["stage"],
+        "best_epoch": best["epoch"],
         "stages_run": run.history.events[-1]["stage"],
         "epochs_run": len(run.history.events),
         **told_of(device, run_args.precision),

@@ -196,8 +196,7 @@ class _Discrimination:
         self.head.load_state_dict(state["head"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
-        self.history.events = list(state["history"])
-        self.history.write()
+        self.history.restore(state["history"])
         self.phases.add(state["seconds"])
 
     def run(self, checkpoint: Checkpoint) -> dict:

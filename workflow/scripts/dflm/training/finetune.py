@@ -197,8 +197,7 @@ class _Finetuning:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.before = state["epoch"], state["before"]
-        self.history.events = list(state["history"])
-        self.history.write()
+        self.history.restore(state["history"])
         self.phases.add(state["seconds"])
 
     def run(self, checkpoint: Checkpoint) -> dict:

@@ -15,12 +15,10 @@ class History:
     Parameters
     ----------
     path : Path
-    events : list of dict, optional
-        What a resumed run had before.
     """
 
-    def __init__(self, path: Path, events: list[dict] | None = None) -> None:
-        self.path, self.events = Path(path), list(events or [])
+    def __init__(self, path: Path) -> None:
+        self.path, self.events = Path(path), []
 
     def add(self, event: dict) -> None:
         """Append an event, rewrite the file and log a line."""
@@ -32,6 +30,11 @@ class History:
             if name != "event"
         }
         log.info("%s", "  ".join(f"{name} {value}" for name, value in shown.items()))
+
+    def restore(self, events: list[dict]) -> None:
+        """Take over the events of the run that is resumed."""
+        self.events = list(events)
+        self.write()
 
     def write(self) -> None:
         """Write all events."""

@@ -223,8 +223,7 @@ class Pretraining:
             ]
         at.loss, at.count = (self._own(sums).to(self.device) for sums in (at.loss, at.count))
         if self.world.leads:
-            self.history.events = list(state["history"])
-            self.history.write()
+            self.history.restore(state["history"])
             self.phases.add(state["seconds"])
 
     def _own(self, sums: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from dflm.sequences.splits import read_split
 from dflm.software import made_by
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import SequenceBatches
+from dflm.training.best import BestWeights
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.device import autocast, pick_device, told_of
 from dflm.training.history import History
@@ -97,9 +98,7 @@ class _Training:
         self.fresh_negatives = fresh_negatives
         self.train, self.validation = train, validation
         self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
-        self.epoch, self.waited = 0, 0
-        self.best: dict = {"auroc": -1.0}
-        self.best_weights: dict[str, torch.Tensor] = {}
+        self.epoch, self.best = 0, BestWeights(args.patience)
 
     def run_epoch(self) -> None:
         """Pass once over the training set, validate, and keep the weights if they are the best."""
@@ -143,42 +142,32 @@ class _Training:
             "learning_rate": self.args.learning_rate,
         }
         self.history.add(event)
-        self.waited += 1
-        if event["auroc"] > self.best["auroc"]:
-            self.best = {name: event[name] for name in ("auroc", "loss", "epoch")}
-            self.best_weights = {
-                name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()
-            }
-            self.waited = 0
+        self.best.observe(self.model, {name: event[name] for name in ("auroc", "loss", "epoch")})
 
     def state_dict(self) -> dict:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch": self.epoch,
-            "waited": self.waited,
-            "best": self.best,
-            "best_weights": self.best_weights,
+            "best": self.best.state_dict(),
             "history": self.history.events,
         }
 
     def load_state_dict(self, state: dict) -> None:
-        self.epoch, self.waited = state["epoch"], state["waited"]
-        self.best, self.best_weights = state["best"], state["best_weights"]
+        self.epoch = state["epoch"]
+        self.best.load_state_dict(state["best"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.history.events = list(state["history"])
-        self.history.write()
+        self.history.restore(state["history"])
 
     def run(self, checkpoint: Checkpoint) -> None:
         """Train to the end, from wherever the run stands, and load the best weights."""
-        patience = self.args.patience
-        while self.epoch < self.args.epochs and (patience is None or self.waited < patience):
+        while self.epoch < self.args.epochs and not self.best.out_of_patience:
             self.run_epoch()
             checkpoint.save(self.state_dict())
         if self.epoch < self.args.epochs:
-            log.info("stopped early: no better validation AUROC in %d epochs", self.waited)
-        self.model.load_state_dict(self.best_weights)
+            log.info("stopped early: no better validation AUROC in %d epochs", self.best.waited)
+        self.model.load_state_dict(self.best.weights)
 
 
 @torch.no_grad()
@@ -252,7 +241,7 @@ def train_cnn(
     if (state := saved.load()) is not None:
         run.load_state_dict(state)
     run.run(saved)
-    state = {name: tensor.cpu().contiguous() for name, tensor in run.best_weights.items()}
+    state = {name: tensor.cpu().contiguous() for name, tensor in run.best.weights.items()}
     with atomic_path(weights) as partial:
         partial.write_bytes(save(state))
     write_json(
@@ -263,9 +252,9 @@ def train_cnn(
             "architecture": asdict(run_args.shape),
             "training": {"stage": "cnn", **provenance},
             "metrics": {
-                "validation_auroc": run.best["auroc"],
-                "validation_loss": run.best["loss"],
-                "best_epoch": run.best["epoch"],
+                "validation_auroc": run.best.found["auroc"],
+                "validation_loss": run.best.found["loss"],
+                "best_epoch": run.best.found["epoch"],
                 "epochs_run": run.epoch,
                 **told_of(device, run_args.precision),
             },
