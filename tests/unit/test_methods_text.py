@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dflm.evaluation.methods_text import REFERENCES, methods_text, write_methods
-from dflm.evaluation.words import count, listed, number, part, spelled
+from dflm.evaluation.prose import count, listed, number, part, spelled
 from dflm.resources import parameters
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.mining.attribution import attribute
-from dflm.mining.comparison import benjamini_hochberg, compare
 from dflm.mining.locate import locator
 from dflm.mining.motif import Motif, scan_scores, score_threshold
 from dflm.mining.motif_files import read_meme, write_meme, write_transfac
 from dflm.mining.motifs import find_motifs
 from dflm.mining.seeds import find_seed_motifs
 from dflm.mining.sites import find_sites, positions, spacings
+from dflm.mining.tomtom import benjamini_hochberg, compare
 from dflm.sequences.kmers import N, encode, reverse_complement
 from planted import MOTIF, WIDTH, bound_sequences, random_codes
 

@@ -43,6 +43,14 @@ RULES = {
 }
 
 
+def test_the_wings_are_those_that_contributing_tells():
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("| wing | subject |")[1].split("\n\n")[0]
+    told = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in row.split(", ")}
+    there = {f"`{path.stem}`" for path in LIBRARY.glob("*.py") if path.stem != "__init__"}
+    there |= {f"`{path.parent.name}/`" for path in LIBRARY.glob("*/__init__.py")}
+    assert told == there
+
+
 def imported(path):
     """Return the modules that a file imports, and the names it takes from them."""
     for node in ast.walk(ast.parse(path.read_text())):

@@ -6,7 +6,7 @@ from dflm.phases import quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.training.finetune import finetune
-    from dflm.training.sharing import gpus_given
+    from dflm.training.gpu_share import gpus_given
 
 finetune(
     weights_in=snakemake.input.weights,

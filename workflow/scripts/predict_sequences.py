@@ -5,8 +5,8 @@ from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
 with quick_imports():
+    from dflm.training.gpu_share import gpus_given
     from dflm.training.predict import predict
-    from dflm.training.sharing import gpus_given
 
 predict(
     weights=snakemake.input.weights,

@@ -7,7 +7,7 @@ from dflm.phases import Phases, quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.evaluation.baselines.cnn import predict_cnn, train_cnn
-    from dflm.training.sharing import gpus_given
+    from dflm.training.gpu_share import gpus_given
 
 phases = Phases()
 args = snakemake.params.args

@@ -2,7 +2,7 @@
 
 from dflm.logs import setup_logging
 from dflm.mining.annotation import annotate_with_sets
-from dflm.training.sharing import gpus_given
+from dflm.training.gpu_share import gpus_given
 
 setup_logging(snakemake.log[0])
 annotate_with_sets(

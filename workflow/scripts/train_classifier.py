@@ -7,7 +7,7 @@ from dflm.phases import quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.training.classify import train_classifier
-    from dflm.training.sharing import gpus_given
+    from dflm.training.gpu_share import gpus_given
 
 train_classifier(
     weights_in=snakemake.input.get("weights"),

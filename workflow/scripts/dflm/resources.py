@@ -59,22 +59,22 @@ OF_CREDIT = 150  # credits of the four bases at a place, in all their forms
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
 
 
-def widths(model: dict) -> list[int]:
+def layer_widths(model: dict) -> list[int]:
     """Return the widths of a model's input and of each layer's output."""
     inner = [model["hidden"]] * (model["layers"] - 1)
     return [model["embedding"], *inner, model["embedding"]]
 
 
-def words(model: dict) -> int:
+def vocabulary(model: dict) -> int:
     """Return the size of a model's vocabulary, the pad included."""
     return 4 ** model["k"] + 1
 
 
 def parameters(model: dict) -> int:
     """Return the number of a language model's parameters; the decoder shares the embedding's."""
-    sizes = widths(model)
+    sizes = layer_widths(model)
     layers = sum(4 * b * (a + b + 2) for a, b in pairwise(sizes))
-    return layers + words(model) * (model["embedding"] + 1)
+    return layers + vocabulary(model) * (model["embedding"] + 1)
 
 
 def of_sequences(sequences: int, width: int) -> int:
@@ -91,8 +91,8 @@ def of_token(model: dict, decoder: bool = True) -> int:
     decoder : bool
         Whether the step ends in a word for each token, as a language model's does.
     """
-    top = OF_WORD * words(model) if decoder else of_detection(model)
-    return OF_UNIT * sum(widths(model)[1:]) + top
+    top = OF_WORD * vocabulary(model) if decoder else of_detection(model)
+    return OF_UNIT * sum(layer_widths(model)[1:]) + top
 
 
 def of_detection(model: dict) -> int:
@@ -107,7 +107,7 @@ def of_gpu_process(model: dict) -> int:
 
 def of_prediction(model: dict, tokens: int) -> int:
     """Return what a model and a batch of its predictions take on the CPU."""
-    token = OF_UNIT_FORWARD * max(widths(model)) + of_detection(model)
+    token = OF_UNIT_FORWARD * max(layer_widths(model)) + of_detection(model)
     return 12 * parameters(model) + tokens * token
 
 
@@ -229,7 +229,7 @@ def on_device(model: dict, tokens: int, bases: int = 0, gpus: int = 1) -> int:
     """
     if not gpus:
         return 0
-    token = OF_UNIT_ON_DEVICE * sum(widths(model)[1:]) + OF_WORD * words(model)
+    token = OF_UNIT_ON_DEVICE * sum(layer_widths(model)[1:]) + OF_WORD * vocabulary(model)
     token += of_detection(model)
     own = -(-tokens // gpus) * token + -(-bases // gpus)
     return CUDA_CONTEXT + OF_PARAMETER * parameters(model) + own
@@ -299,16 +299,16 @@ def ls_gkm(sequences: int, width: int) -> int:
 
 
 def convolving(
-    detectors: list[int], filters: int, batch_size: int, sequences: int, width: int, gpus: int = 1
+    widths: list[int], filters: int, batch_size: int, sequences: int, width: int, gpus: int = 1
 ) -> int:
     """Return the host memory of a convolutional network's training and prediction.
 
     Parameters
     ----------
-    detectors : list of int
-        Their widths.
+    widths : list of int
+        Bases that the detectors of each group look at.
     filters : int
-        Detectors of each width.
+        Detectors of a group.
     batch_size : int
         Of the training; a validation has twice as many.
     sequences, width : int
@@ -319,8 +319,8 @@ def convolving(
     own = SNAKEMAKE + LEARN + NUMBA - PLAIN + of_sequences(sequences, width)
     if gpus:
         return own + CUDA
-    places = 2 * min(2 * batch_size, sequences) * (width + max(detectors))
-    return own + TORCH + OF_MATCH * places * filters * len(detectors)
+    places = 2 * min(2 * batch_size, sequences) * (width + max(widths))
+    return own + TORCH + OF_MATCH * places * filters * len(widths)
 
 
 def evaluating(sequences: int, width: int) -> int:

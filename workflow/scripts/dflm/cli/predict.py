@@ -35,8 +35,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    from dflm.mining.output import open_output
     from dflm.mining.predict import COLUMNS, default_stride, prediction_rows
-    from dflm.mining.tables import open_output
 
     options.one_source(args, ("fasta", "tsv", "bed"))
     scorer = options.load_scorer(args, precision=args.precision)

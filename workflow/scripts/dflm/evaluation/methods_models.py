@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dflm.evaluation.words import count, listed, number, part
+from dflm.evaluation.prose import count, listed, number, part
 from dflm.resources import parameters
 
 ABLATIONS = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dflm.evaluation.methods_models import classifier, language_model, others, prediction
-from dflm.evaluation.words import count, listed, number, part, spelled
+from dflm.evaluation.prose import count, listed, number, part, spelled
 from dflm.files import atomic_path, read_json
 from dflm.software import installed
 

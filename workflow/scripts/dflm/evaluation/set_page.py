@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from dflm.calibration import calibration_in
-from dflm.evaluation.words import count
+from dflm.evaluation.prose import count
 from dflm.files import atomic_path, read_json
 from dflm.pages import STYLE, html_page
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dflm.evaluation.summary import outcome
 from dflm.files import atomic_path, read_json
-from dflm.mining.tables import write_lines
+from dflm.mining.output import write_lines
 from dflm.pages import STYLE, html_page, html_table
 from dflm.tables import read_table
 

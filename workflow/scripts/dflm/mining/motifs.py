@@ -11,14 +11,14 @@ import numpy as np
 
 from dflm.files import read_json, write_json
 from dflm.mining.attributed import AttributionSet, load_attributions
-from dflm.mining.comparison import Match, compare, read_matches, write_matches
 from dflm.mining.discovery import about_motifs, discover_motifs, write_motifs
 from dflm.mining.motif import Motif
 from dflm.mining.motif_files import named, read_meme
 from dflm.mining.motif_page import Entry, write_page
 from dflm.mining.motif_plots import plot_lie, plot_motif, plot_pair
+from dflm.mining.output import write_lines
 from dflm.mining.sites import P_VALUE, Sites, find_sites, positions, spacings
-from dflm.mining.tables import write_lines
+from dflm.mining.tomtom import Match, compare, read_matches, write_matches
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def write_motif_page(
     folder : path-like
         Where to write.
     matches, database : path-like, optional
-        matches.tsv of `dflm.mining.comparison.match_motifs`, and the MEME file it is about.
+        matches.tsv of `dflm.mining.tomtom.match_motifs`, and the MEME file it is about.
     """
     found = load_attributions(attributions)
     known = [named(motif) for motif in read_meme(motifs, empty=True)]

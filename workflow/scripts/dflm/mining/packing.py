@@ -14,7 +14,7 @@ from pathlib import Path
 from dflm.checksums import SUMS, compare, read_sums, sums_in
 from dflm.errors import InputError
 from dflm.files import atomic_path, read_json, sha256_of, write_json
-from dflm.mining.tables import write_lines
+from dflm.mining.output import write_lines
 
 log = logging.getLogger(__name__)
 

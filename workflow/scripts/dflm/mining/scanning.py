@@ -12,6 +12,7 @@ from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
 from dflm.mining.locate import LOCATED_COLUMNS, locator
 from dflm.mining.motif_files import read_meme
+from dflm.mining.output import write_lines
 from dflm.mining.scan import (
     ScanParts,
     ScanSettings,
@@ -22,7 +23,6 @@ from dflm.mining.scan import (
 )
 from dflm.mining.scoring import Scorer
 from dflm.mining.sequences_in import regions as regions_of
-from dflm.mining.tables import write_lines
 from dflm.mining.tracks import BED_COLUMNS, call_lines, write_bigwig
 
 log = logging.getLogger(__name__)

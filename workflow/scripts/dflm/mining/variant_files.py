@@ -13,7 +13,7 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.files import atomic_path
 from dflm.mining.alleles import NO_WINDOW, Variant
-from dflm.mining.tables import write_lines
+from dflm.mining.output import write_lines
 from dflm.mining.variants import Scored
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from dflm.training.sharing import share_gpu
+from dflm.training.gpu_share import share_gpu
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def pick_device(
     threads : int >= 1
         CPU threads that the job was given.
     gpu_share : int, 1 to 100, optional
-        Percent of a GPU that the job was given, see `dflm.training.sharing.share_gpu`; without
+        Percent of a GPU that the job was given, see `dflm.training.gpu_share.share_gpu`; without
         it the device is the one that torch has as its current one.
     device : int, optional
         Which of the GPUs it is a share of; the least used one when not given.

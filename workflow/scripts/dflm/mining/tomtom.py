@@ -15,7 +15,7 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.mining.motif import Motif
 from dflm.mining.motif_files import named, read_meme
-from dflm.mining.tables import write_lines
+from dflm.mining.output import write_lines
 from dflm.tables import read_records
 
 SHOWN = 5

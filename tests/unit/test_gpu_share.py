@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from dflm.errors import InputError
-from dflm.training import sharing
+from dflm.training import gpu_share
 from dflm.training.device import pick_device
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import types
 sys.modules["torch"] = types.ModuleType("torch")  # the locks need none, and it takes seconds
-from dflm.training.sharing import take_device
+from dflm.training.gpu_share import take_device
 print(*take_device(sys.argv[3:], int(sys.argv[2]), Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """
@@ -91,7 +91,7 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
     }
     for name, function in fake.items():
         monkeypatch.setattr(torch.cuda, name, function)
-    monkeypatch.setattr(sharing.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(gpu_share.tempfile, "gettempdir", lambda: str(tmp_path))
     assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 0)
     assert asked == {"device": 0, "part": 0.6, "of": 0}
     assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 1)
@@ -117,7 +117,7 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
     ],
 )
 def test_a_part_of_a_gpu_is_one_to_the_job(resources, gpus):
-    assert sharing.gpus_given(resources) == gpus
+    assert gpu_share.gpus_given(resources) == gpus
 
 
 @pytest.mark.gpu
@@ -146,13 +146,13 @@ except torch.cuda.OutOfMemoryError:
 
 def test_a_process_among_others_takes_the_device_that_it_was_given(tmp_path):
     names = ["GPU-0", "GPU-1"]
-    assert sharing.take_device(names, 100, tmp_path, wanted=1) == (1, 0)
+    assert gpu_share.take_device(names, 100, tmp_path, wanted=1) == (1, 0)
     # It holds it: the next job takes the other.
-    assert sharing.take_device(names, 50, tmp_path) == (0, 0)
-    assert sharing.take_device(names, 100, tmp_path, wanted=1) == (1, 100)
+    assert gpu_share.take_device(names, 50, tmp_path) == (0, 0)
+    assert gpu_share.take_device(names, 100, tmp_path, wanted=1) == (1, 100)
 
 
 @pytest.mark.parametrize("share", [0, 101, -5])
 def test_a_share_is_a_percentage(share):
     with pytest.raises(InputError, match="gpu_share"):
-        sharing.share_gpu(share)
+        gpu_share.share_gpu(share)
