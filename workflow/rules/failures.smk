@@ -23,93 +23,116 @@ def summarise_what_exists():
 
     Their rules cannot do this, as their inputs lack the failed sets.
     """
-    dag = workflow.dag
-    jobs = {path: job for job in dag.jobs for path in job.output}
     if not workflow.execution_settings.keep_going:
         return
-    done = {path for path, job in jobs.items() if dag.finished(job) or not dag.needrun(job)}
     try:
-        rows = all_rows()
+        left = LeftOver(workflow.dag)
     except IncompleteCheckpointException:  # the archive itself failed, so no set is known
         return
-    stats = {
-        row["dataset"]: path
-        for row in startable(rows)
-        if (path := f"results/chipseq/{row['dataset']}/stats.json") in done
-    }
+    for summarise in (
+        summarise_sets_that_ended,
+        summarise_motifs_that_ended,
+        compare_what_ended,
+        record_what_ended,
+    ):
+        summarise(left)
 
-    def ended(method, row):
-        return metrics_of(method, row) in done
 
-    def motif_logs():
-        """Return the logs of each set whose motifs did not end."""
+class LeftOver:
+    """What a broken run left: which files are whole, and why the others are not there."""
+
+    def __init__(self, dag):
+        self.dag, self.rows = dag, all_rows()
+        self.jobs = {path: job for job in dag.jobs for path in job.output}
+        self.done = {
+            path for path, job in self.jobs.items() if dag.finished(job) or not dag.needrun(job)
+        }
+        splits = {row["dataset"]: self.split_of(row) for row in startable(self.rows)}
+        self.stats = {name: path for name, path in splits.items() if path in self.done}
+
+    @staticmethod
+    def split_of(row):
+        return f"results/chipseq/{row['dataset']}/stats.json"
+
+    def ended(self, method, row):
+        return metrics_of(method, row) in self.done
+
+    def logs(self, result_of):
+        """Return the logs of each set whose result, a function of its row, is missing."""
         found = {}
-        for row in startable(rows):
-            name = row["dataset"]
-            (table,), split = motif_tables([row]), f"results/chipseq/{name}/stats.json"
-            if table not in done and (name not in stats or table in jobs):
-                found[name] = unfinished_logs(dag, jobs.get(table) or jobs[split])
+        for row in startable(self.rows):
+            name, result = row["dataset"], result_of(row)
+            if result not in self.done and (name not in self.stats or result in self.jobs):
+                job = self.jobs.get(result) or self.jobs[self.split_of(row)]
+                found[name] = unfinished_logs(self.dag, job)
         return found
 
-    def logs(method):
-        """Return the logs of each set that did not end."""
-        found = {}
-        for row in startable(rows):
-            name, metrics = row["dataset"], metrics_of(method, row)
-            if metrics not in done and (name not in stats or metrics in jobs):
-                split = f"results/chipseq/{name}/stats.json"
-                found[name] = unfinished_logs(dag, jobs.get(metrics) or jobs[split])
-        return found
+    def logs_of(self, method):
+        return self.logs(lambda row: metrics_of(method, row))
 
-    common = dict(rows=summary_rows(), stats=stats, seed=config["seed"])
-    (main, *_), failed = METHODS, logs(METHODS[0])
+    @property
+    def told(self):
+        """What the scripts of all tables are told."""
+        return dict(rows=summary_rows(), stats=self.stats)
+
+
+def summarise_sets_that_ended(left):
+    full, failed = METHODS[0], left.logs_of(METHODS[0])
+    metrics = {row["dataset"]: metrics_of(full, row) for row in left.rows if left.ended(full, row)}
     made = make_without_rule(
-        jobs,
-        done,
+        left,
         "results/summary/auc.tsv",
         "summarise_results.py",
-        common
+        left.told
         | dict(
-            metrics={row["dataset"]: metrics_of(main, row) for row in rows if ended(main, row)},
+            metrics=metrics,
             logs=failed,
             benchmarks=summary_benchmarks(),
+            seed=config["seed"],
             bootstrap=config["evaluate"]["bootstrap"],
             log="logs/summarise.log",
         ),
     )
     if made:
         logger.error(
-            f"{len(failed)} of {len(rows)} sets failed on the way; results/summary/auc.tsv holds all "
+            f"{len(failed)} of {len(left.rows)} sets failed on the way; results/summary/auc.tsv holds all "
             "sets, these with the reason."
         )
-    if "results/summary/motifs.tsv" in jobs:
-        lost = motif_logs()
-        tables = {row["dataset"]: path for row in rows if (path := motif_tables([row])[0]) in done}
-        made = make_without_rule(
-            jobs,
-            done,
-            "results/summary/motifs.tsv",
-            "summarise_motifs.py",
-            dict(
-                rows=summary_rows(),
-                stats=stats,
-                motifs=tables,
-                logs=lost,
-                log="logs/summarise_motifs.log",
-            ),
-        )
-        if made:
-            logger.error(
-                f"the motifs of {len(lost)} of {len(rows)} sets are missing; "
-                "results/summary/motifs.tsv tells why."
-            )
-    runs = [run | dict(logs=logs(each)) for run, each in zip(comparison_runs(ended), METHODS)]
+
+
+def summarise_motifs_that_ended(left):
+    def table_of(row):
+        return motif_tables([row])[0]
+
+    if "results/summary/motifs.tsv" not in left.jobs:
+        return
+    lost = left.logs(table_of)
+    motifs = {row["dataset"]: table_of(row) for row in left.rows if table_of(row) in left.done}
     made = make_without_rule(
-        jobs,
-        done,
+        left,
+        "results/summary/motifs.tsv",
+        "summarise_motifs.py",
+        left.told | dict(motifs=motifs, logs=lost, log="logs/summarise_motifs.log"),
+    )
+    if made:
+        logger.error(
+            f"the motifs of {len(lost)} of {len(left.rows)} sets are missing; "
+            "results/summary/motifs.tsv tells why."
+        )
+
+
+def compare_what_ended(left):
+    runs = [
+        run | dict(logs=left.logs_of(method))
+        for run, method in zip(comparison_runs(left.ended), METHODS)
+    ]
+    made = make_without_rule(
+        left,
         "results/summary/comparison.tsv",
         "compare_methods.py",
-        common | config["comparison"] | dict(runs=runs, log="logs/compare_methods.log"),
+        left.told
+        | config["comparison"]
+        | dict(runs=runs, seed=config["seed"], log="logs/compare_methods.log"),
     )
     if made:
         lost = sum(len(run["logs"]) for run in runs)
@@ -117,28 +140,31 @@ def summarise_what_exists():
             f"{lost} results of {len(METHODS)} methods are missing; results/summary/methods.tsv tells "
             "why, and results/summary/comparison.tsv compares those that are there."
         )
+
+
+def record_what_ended(left):
     record = "results/summary/provenance.json"
-    if record in jobs:
-        there = [path for path in jobs[record].input.results if os.path.exists(path)]
-        log = dict(log="logs/write_provenance.log")
-        make_without_rule(
-            jobs,
-            done,
-            record,
-            "write_provenance.py",
-            provenance_told() | dict(results=there) | log,
-        )
+    if record not in left.jobs:
+        return
+    there = [path for path in left.jobs[record].input.results if os.path.exists(path)]
+    make_without_rule(
+        left,
+        record,
+        "write_provenance.py",
+        provenance_told() | dict(results=there, log="logs/write_provenance.log"),
+    )
 
 
-def make_without_rule(jobs, done, table, script, task):
+def make_without_rule(left, table, script, task):
     """Make the outputs of the job behind a table by its script, and say whether that was done.
 
     The next run makes them anew by the rule, since these are dated before their inputs and have no
     metadata.
     """
-    if table not in jobs or table in done:
+    if table not in left.jobs or table in left.done:
         return False
-    outputs = jobs[table].output
+    job = left.jobs[table]
+    outputs = job.output
     task |= {key: str(path) for key, path in outputs.items()}
     description = Path(".snakemake") / f"{Path(script).stem}.json"
     description.write_text(json.dumps(task))
@@ -146,7 +172,7 @@ def make_without_rule(jobs, done, table, script, task):
     if ended.returncode:
         logger.error(f"{table} of the sets that did end could not be made: {task['log']}")
         return False
-    inputs = [path for path in jobs[table].input if path in done]
+    inputs = [path for path in job.input if path in left.done]
     oldest = min((os.stat(path).st_mtime for path in inputs), default=None)
     for path in outputs:
         workflow.persistence.cleanup_metadata(path)

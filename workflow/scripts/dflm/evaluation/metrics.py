@@ -176,7 +176,7 @@ def evaluate(
     lm_metrics: str | Path | None,
     train: str | Path | None,
     test: str | Path | None,
-    leaks: str | Path,
+    leaks: str | Path | None,
     seconds: Mapping[str, str | Path],
     metrics_out: str | Path,
     roc_out: str | Path,
@@ -204,7 +204,8 @@ def evaluate(
     train, test : path-like
         The split's tables: the floor learns on one and is measured on the other.
     leaks : path-like
-        What `dflm.sequences.leak_report.check_leaks` wrote.
+        What `dflm.sequences.leak_report.check_leaks` wrote; of a skipped set there is none, nor
+        of the predictions and tables.
     seconds : mapping of str to path-like
         Where the time of the set's other jobs went: the JSON that each wrote, by its rule.
     metrics_out, roc_out, pr_out, reliability_out, scores_out : path-like
@@ -236,7 +237,11 @@ def evaluate(
     phases = Phases()
     counts = read_json(stats)
     if counts.get("status") == "skipped":
-        raise InputError(f"the set was skipped: {counts.get('reason')}", dataset)
+        raise InputError(
+            f"the set was skipped: {counts.get('reason')}",
+            dataset,
+            "mend its files or chipseq.min_peaks, or ask for another set",
+        )
     with phases("reading"):
         names, labels, probabilities = read_predictions(predictions)
         test_names, test_sequences, test_labels = read_split(test)
