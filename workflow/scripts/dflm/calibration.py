@@ -93,7 +93,20 @@ def fit_temperature(labels: Sequence[int], probabilities: Sequence[float]) -> fl
 
 
 def negative_log_likelihood(labels: Sequence[int], probabilities: Sequence[float]) -> float:
-    """Return the mean over sequences in nats; see `log_odds` for probabilities near 0 and 1."""
+    """Return the mean negative log-likelihood of labels.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+        0 or 1.
+    probabilities : sequence of float, shape=(n,)
+        Of label 1; see `log_odds` for those near 0 and 1.
+
+    Returns
+    -------
+    float
+        In nats a sequence.
+    """
     odds = log_odds(probabilities)
     return float(np.mean(np.logaddexp(0, np.where(np.asarray(labels) == 1, -odds, odds))))
 
@@ -306,7 +319,23 @@ def calibrate(
 def calibration_metrics(
     labels: Sequence[int], probabilities: Sequence[float], bins: int = BINS
 ) -> dict[str, float]:
-    """Return ``nll`` (nats), ``brier`` and ``ece`` of probabilities, see `calibrate`."""
+    """Tell how far probabilities are from being calibrated.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+        0 or 1.
+    probabilities : sequence of float, shape=(n,)
+        Of label 1.
+    bins : int >= 1
+        Of the calibration error, of equal width.
+
+    Returns
+    -------
+    dict of str to float
+        ``nll``, see `negative_log_likelihood`; ``brier``, the mean squared error; ``ece``, see
+        `expected_calibration_error`.
+    """
     labels, p = np.asarray(labels, dtype=float), np.asarray(probabilities, dtype=float)
     return {
         "nll": negative_log_likelihood(labels, p),

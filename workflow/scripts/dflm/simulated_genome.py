@@ -125,7 +125,21 @@ def sample_background(rng: np.random.Generator, background: Background, length: 
 
 
 def mutate(rng: np.random.Generator, codes: np.ndarray, divergence: float) -> np.ndarray:
-    """Substitute a share of the bases, each by one of the three others."""
+    """Substitute a share of the bases, each by one of the three others.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    codes : numpy.ndarray
+        shape=(length,) uint8, values 0 to 3.
+    divergence : float, 0 to 1
+        Probability that a base is substituted.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(length,) uint8.
+    """
     change = rng.random(len(codes)) < divergence
     shift = rng.integers(1, 4, size=len(codes), dtype=np.uint8)
     return np.where(change, (codes + shift) % 4, codes).astype(np.uint8)

@@ -155,6 +155,14 @@ def auroc_unshown(
 
     Of every method, so that methods can be compared by it.
 
+    Parameters
+    ----------
+    names : sequence of str, shape=(n,)
+    labels, probabilities : numpy.ndarray
+        shape=(n,) each.
+    leaks : mapping
+        What `dflm.sequences.leak_report.check_leaks` returned.
+
     Returns
     -------
     float or None

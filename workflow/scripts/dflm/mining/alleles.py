@@ -49,7 +49,15 @@ class Haplotypes:
 
 
 def why_not(variant: Variant, genome: Genome, width: int) -> str | None:
-    """Return why a variant cannot be scored, or None where it can."""
+    """Return why a variant cannot be scored, or None where it can.
+
+    Parameters
+    ----------
+    variant : Variant
+    genome : Genome
+    width : int
+        Bases of a window; an allele has to fit into half of one.
+    """
     if variant.contig not in genome.lengths:
         return NO_CONTIG
     if not variant.ref or not variant.alt or not _LETTERS.issuperset(variant.ref + variant.alt):

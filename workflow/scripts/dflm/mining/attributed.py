@@ -63,7 +63,20 @@ class AttributionSet:
 
 
 def observed(hypothetical: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the credit of the bases that are there, shape=(n, length) float32; 0 at an N."""
+    """Return the credit of the bases that are there.
+
+    Parameters
+    ----------
+    hypothetical : numpy.ndarray
+        shape=(n, length, 4), the credit that each base would have.
+    codes : numpy.ndarray
+        shape=(n, length) uint8, the bases.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(n, length) float32; 0 at an N.
+    """
     place = np.minimum(codes, len(BASES) - 1)[..., None].astype(np.int64)
     found = np.take_along_axis(hypothetical, place, -1)[..., 0]
     return np.where(codes == N, 0, found).astype(np.float32)

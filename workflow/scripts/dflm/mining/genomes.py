@@ -28,7 +28,18 @@ class Genome(ABC):
     def _read(self, contig: str, start: int, end: int) -> np.ndarray: ...
 
     def codes(self, contig: str, start: int, end: int) -> np.ndarray:
-        """Return codes, shape=(end - start,) uint8; N where that reaches beyond the contig.
+        """Return the codes of a stretch, N where it reaches beyond the contig.
+
+        Parameters
+        ----------
+        contig : str
+        start, end : int
+            From 0, the end excluded; may lie outside.
+
+        Returns
+        -------
+        numpy.ndarray
+            shape=(end - start,) uint8, values 0 to 4.
 
         Raises
         ------

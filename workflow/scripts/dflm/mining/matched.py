@@ -73,7 +73,14 @@ def like_elsewhere(
 ) -> Variant | None:
     """Draw a variant like a given one somewhere in a contig, or None where none was found there.
 
-    See `matched_null` for what makes it like the other.
+    Parameters
+    ----------
+    variant : Variant
+        See `matched_null` for what makes another like it.
+    genome : Genome
+    contig : str
+    rng : numpy.random.Generator
+        Draws where the search begins.
     """
     around = genome.codes(variant.contig, variant.position - 1, variant.position + 2)
     length = genome.lengths[contig]

@@ -54,7 +54,15 @@ class Motif:
         return Motif(self.name, self.probabilities[::-1, ::-1], self.sites, credit)
 
     def trimmed(self, bits: float = 0.25, least: int = 4) -> Motif:
-        """Return the motif without its ends of less than `bits`, but at least `least` wide."""
+        """Return the motif without ends that tell little.
+
+        Parameters
+        ----------
+        bits : float
+            Information of a place, of 2 bits at most, below which it may go.
+        least : int >= 1
+            Places that stay in any case, as far as there are that many.
+        """
         keep = np.flatnonzero(self.information >= bits)
         if keep.size == 0:
             return self

@@ -45,9 +45,17 @@ def default_stride(width: int) -> int:
 
 
 def tile_starts(length: int, width: int, stride: int) -> np.ndarray:
-    """Return where windows of `width` start in `length` bases; the last one ends at the end.
+    """Return where windows start in a sequence; the last one ends at its end.
 
-    A sequence that is not longer than a window has one, from 0.
+    Parameters
+    ----------
+    length, width, stride : int >= 1
+        Bases of the sequence and of a window, and from one window to the next.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(windows,) int64; 0 alone where the sequence is not longer than a window.
     """
     if length <= width:
         return np.zeros(1, dtype=np.int64)

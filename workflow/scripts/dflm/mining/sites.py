@@ -81,7 +81,21 @@ def find_sites(
 
 
 def positions(sites: Sites, width: int, lengths: np.ndarray) -> np.ndarray:
-    """Return how far each site's middle lies from the middle of its sequence, in bases."""
+    """Return how far each site's middle lies from the middle of its sequence.
+
+    Parameters
+    ----------
+    sites : Sites
+    width : int
+        Bases of a site.
+    lengths : numpy.ndarray
+        shape=(sequences,) bases of each.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(sites,) float64, bases; negative before the middle.
+    """
     return sites.starts + width / 2 - lengths[sites.rows] / 2
 
 

@@ -110,7 +110,20 @@ def read_card(card: Path, kind: str) -> dict:
 
 
 def architecture_of(card: dict, where: Path) -> Architecture:
-    """Return the architecture that a card describes, or raise InputError naming `where`."""
+    """Return the architecture that a card describes.
+
+    Parameters
+    ----------
+    card : dict
+        The content of model.json.
+    where : Path
+        Its file, for messages.
+
+    Raises
+    ------
+    InputError
+        If a part is missing, out of range or does not go with the others.
+    """
     try:
         shape, vocabulary = card["architecture"], card["vocabulary"]
         told = {name: vocabulary[name] for name in ("k", "stride")}
@@ -145,6 +158,11 @@ def load_language_model(weights: Path, card: Path, dropouts: Dropouts) -> Langua
 def load_classifier(weights: Path, card: Path) -> PoolingClassifier:
     """Load a classifier for inference, in evaluation mode.
 
+    Parameters
+    ----------
+    weights, card : Path
+        model.safetensors, and the model.json that was written with it.
+
     Raises
     ------
     InputError
@@ -168,7 +186,16 @@ def load_classifier(weights: Path, card: Path) -> PoolingClassifier:
 def least_parameters(
     architecture: Architecture, head_hidden: int = 0, detectors: int = 0, detector_width: int = 1
 ) -> int:
-    """Return how many weights a model has at least, without making it: biases do not count."""
+    """Return how many weights a model has at least, without making it: biases do not count.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    head_hidden : int >= 0
+        Width of a classifier's head; 0 for a language model.
+    detectors, detector_width : int >= 0
+        See `dflm.model.classifier.Detectors`.
+    """
     embedding, hidden, layers = architecture.embedding, architecture.hidden, architecture.layers
     lstm = 8 * embedding**2
     if layers > 1:

@@ -38,12 +38,44 @@ def next_token_loss(logits: Tensor, tokens: Tensor, targets: Tensor) -> tuple[Te
 
 
 def activation_penalty(dropped: Tensor, alpha: float) -> Tensor:
-    """AR: `alpha` times the mean square of the last layer's dropped output (B, T, E)."""
+    """Return AR, which keeps activations small.
+
+    Parameters
+    ----------
+    dropped : Tensor, shape (B, T, E)
+        The last layer's output after its dropout.
+    alpha : float >= 0
+        Factor on the mean square.
+
+    Returns
+    -------
+    Tensor, scalar
+
+    References
+    ----------
+    Merity, McCann and Socher, "Revisiting Activation Regularization for Language RNNs", 2017.
+    """
     return alpha * dropped.float().pow(2).mean()
 
 
 def temporal_penalty(raw: Tensor, beta: float) -> Tensor:
-    """TAR: `beta` times the mean square step of the last layer's raw output (B, T, E)."""
+    """Return TAR, which keeps the change from one time step to the next small.
+
+    Parameters
+    ----------
+    raw : Tensor, shape (B, T, E)
+        The last layer's output before its dropout; of a single time step it is 0.
+    beta : float >= 0
+        Factor on the mean square of the steps.
+
+    Returns
+    -------
+    Tensor, scalar
+
+    References
+    ----------
+    See `activation_penalty`.
+    """
     if raw.size(1) < 2:
         return raw.new_zeros(())
     return beta * (raw[:, 1:] - raw[:, :-1]).float().pow(2).mean()
@@ -116,7 +148,14 @@ class LanguageModelScore:
     tokens: int | Tensor = 0
 
     def add(self, logits: Tensor, tokens: Tensor, targets: Tensor) -> None:
-        """Count a window: logits (B, T, V), tokens and targets (B, T)."""
+        """Count a window.
+
+        Parameters
+        ----------
+        logits : Tensor, shape (B, T, V)
+        tokens, targets : Tensor of int64, shape (B, T)
+            A position counts where neither is the pad token.
+        """
         loss, count = next_token_loss(logits, tokens, targets)
         counts = (tokens != PAD) & (targets != PAD)
         correct = ((logits.argmax(-1) == targets) & counts).sum()

@@ -125,7 +125,18 @@ class BPTTStream:
         return windows
 
     def window(self, start: int, length: int) -> tuple[Tensor, Tensor]:
-        """Return tokens and targets, each (B, length) int64, from token `start` of each stream."""
+        """Return a window of every stream.
+
+        Parameters
+        ----------
+        start, length : int
+            Its first token in each stream, and its tokens.
+
+        Returns
+        -------
+        tokens, targets : Tensor of int64, shape (B, length)
+            The targets are the tokens one further.
+        """
         size = length * self.stride + self.k  # bases under length + 1 tokens
         first, step = start * self.stride, self.length * self.stride
         if isinstance(self.codes, Tensor):
@@ -178,7 +189,21 @@ class SequenceBatches:
         return self.labels.numel()
 
     def tokens(self, rows: Tensor | slice, strand: Tensor | int, phase: int = 0) -> Tensor:
-        """Return tokens (B, T) of `rows` from base `phase` on, each on its strand, 0 or 1."""
+        """Return tokens of some sequences.
+
+        Parameters
+        ----------
+        rows : Tensor of int64, shape (B,), or slice
+            Which ones.
+        strand : Tensor of int64, shape (B,), or int
+            0 for a sequence as given, 1 for its reverse complement.
+        phase : int >= 0
+            The base that the first token begins at.
+
+        Returns
+        -------
+        Tensor of int64, shape (B, T)
+        """
         return kmer_tokens(self.codes[strand, rows][:, phase:], self.k, self.stride)
 
     def shuffled(
@@ -232,6 +257,14 @@ class SequenceBatches:
             self.codes[strand, self._rows] = torch.from_numpy(np.array(codes)).to(self.device)
 
     def ordered(self, batch_size: int, strand: int) -> Iterator[Tensor]:
-        """Yield all tokens in file order, on one strand."""
+        """Yield all tokens in file order.
+
+        Parameters
+        ----------
+        batch_size : int >= 1
+            Sequences at a time; the last batch may be smaller.
+        strand : int, 0 or 1
+            See `tokens`.
+        """
         for start in range(0, len(self), batch_size):
             yield self.tokens(slice(start, start + batch_size), strand)

@@ -100,6 +100,14 @@ def validate_sequences(
 ) -> dict:
     """Score a language model on single sequences, each from a zero state, forward strand.
 
+    Parameters
+    ----------
+    model : LanguageModel
+    batches : SequenceBatches
+    batch_size : int >= 1
+        Sequences at once; the score does not depend on it.
+    precision : {"auto", "fp32", "bf16"}
+
     Returns
     -------
     dict

@@ -53,7 +53,15 @@ class OneCycle:
         return _cosine(1.0, 1.0 / self.final_div, x), _cosine(inner, outer, x)
 
     def apply(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
-        """Set rate and momentum of an AdamW whose groups carry their peak as `peak_lr`."""
+        """Set rate and momentum of an AdamW.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            Of `adamw`, whose groups carry their peak rate as ``peak_lr``.
+        progress : float, 0 to 1
+            Share of the cycle that is over.
+        """
         fraction, momentum = self.at(progress)
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * fraction
@@ -107,9 +115,21 @@ class AdamW(torch.optim.AdamW):
 def adamw(
     modules: Iterable[tuple[nn.Module, float]], weight_decay: float, device: torch.device
 ) -> AdamW:
-    """Return an AdamW over the trainable parameters of `modules`, each with its peak rate.
+    """Return an AdamW over trainable parameters.
 
     Vectors (biases, batch norm) are not decayed. The second beta is fastai's 0.99.
+
+    Parameters
+    ----------
+    modules : iterable of (nn.Module, float)
+        Each with its peak rate; parameters that do not learn are left out.
+    weight_decay : float >= 0
+    device : torch.device
+        On a GPU the step is one fused kernel.
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
     groups = []
     for module, rate in modules:
@@ -126,7 +146,15 @@ def adamw(
 
 
 def clip_gradients(parameters: list[nn.Parameter], limit: float | None) -> None:
-    """Scale the gradients so that their common norm is at most `limit` (None: leave them)."""
+    """Scale gradients down to a common norm.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        Those without a gradient do not count.
+    limit : float > 0 or None
+        The largest Euclidean norm of all gradients together; None leaves them.
+    """
     if limit is not None:
         nn.utils.clip_grad_norm_(parameters, limit)
 

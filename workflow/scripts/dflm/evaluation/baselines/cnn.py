@@ -269,6 +269,11 @@ def train_cnn(
 def load_cnn(weights: Path, card: Path) -> ConvolutionalNetwork:
     """Load a convolutional network for inference, in evaluation mode.
 
+    Parameters
+    ----------
+    weights, card : Path
+        What `train_cnn` wrote.
+
     Raises
     ------
     InputError

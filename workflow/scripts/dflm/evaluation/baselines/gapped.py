@@ -101,7 +101,19 @@ class Windows:
 
 
 def windows_of(sequences: Sequence[str], word: int) -> Windows:
-    """Cut sequences, letters of ACGTN, into windows of `word` bases."""
+    """Cut sequences into their windows, one at every base.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        Letters of ACGTN; a window with an N is left out.
+    word : int, 2 to 12
+        Bases of a window.
+
+    Returns
+    -------
+    Windows
+    """
     half = word // 2
     firsts, seconds, counts = [np.zeros(0, np.uint16)], [np.zeros(0, np.uint16)], [0]
     for sequence in sequences:
@@ -124,7 +136,19 @@ def windows_of(sequences: Sequence[str], word: int) -> Windows:
 
 
 def lengths_of(windows: Windows, reads: Readings) -> np.ndarray:
-    """Return the Euclidean length of each sequence's features, shape=(sequences,) float64."""
+    """Return the Euclidean length of each sequence's features.
+
+    Parameters
+    ----------
+    windows : Windows
+    reads : Readings
+        Of windows of that length.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(sequences,) float64; 0 where a sequence has no window.
+    """
     out = np.zeros(len(windows))
     _lengths(
         *(windows.begin, windows.first, windows.second),
@@ -134,7 +158,15 @@ def lengths_of(windows: Windows, reads: Readings) -> np.ndarray:
 
 
 def project(windows: Windows, reads: Readings, weights: np.ndarray) -> np.ndarray:
-    """Return `weights`, shape=(features,) float32, times each sequence's features.
+    """Return the scalar product of weights and each sequence's features.
+
+    Parameters
+    ----------
+    windows : Windows
+    reads : Readings
+        Of windows of that length.
+    weights : numpy.ndarray
+        shape=(features,) float32.
 
     Returns
     -------
@@ -151,7 +183,24 @@ def project(windows: Windows, reads: Readings, weights: np.ndarray) -> np.ndarra
 
 @compiled
 def dot(begin, end, first, second, head, tail, scale, w):
-    """Return w . x of the windows from `begin` to `end`; arrays as in `Windows`, `Readings`."""
+    """Return w . x, x the features of some windows; compiled.
+
+    Parameters
+    ----------
+    begin, end : int
+        The first of the windows, and the one behind the last.
+    first, second : numpy.ndarray
+        See `Windows`.
+    head, tail, scale : numpy.ndarray
+        ``first``, ``second`` and ``scale`` of `Readings`.
+    w : numpy.ndarray
+        shape=(features,) float32.
+
+    Returns
+    -------
+    float
+        Summed in float32 within a window, in float64 over windows.
+    """
     total = 0.0
     for p in range(begin, end):
         a, b = head[first[p]], tail[second[p]]
@@ -164,7 +213,15 @@ def dot(begin, end, first, second, head, tail, scale, w):
 
 @compiled
 def add(begin, end, first, second, head, tail, scale, step, w):
-    """Add step * x of the windows from `begin` to `end` to w."""
+    """Add step * x to w in place, x the features of some windows; compiled.
+
+    Parameters
+    ----------
+    begin, end, first, second, head, tail, scale, w
+        See `dot`.
+    step : float
+        Rounded to float32.
+    """
     factor = np.float32(step)
     for p in range(begin, end):
         a, b = head[first[p]], tail[second[p]]

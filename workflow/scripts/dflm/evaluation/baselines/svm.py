@@ -85,7 +85,21 @@ class LinearSVM:
 
 
 def decide(windows: Windows, reads: Readings, weights: np.ndarray, bias: float) -> np.ndarray:
-    """Return the decision values of sequences, shape=(sequences,) float64; positive: bound."""
+    """Return the decision values of sequences: w . x / |x| + bias.
+
+    Parameters
+    ----------
+    windows : Windows
+    reads : Readings
+    weights : numpy.ndarray
+        shape=(features,) float32.
+    bias : float
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(sequences,) float64, positive for bound; the bias where a sequence has no window.
+    """
     lengths = lengths_of(windows, reads)
     values = project(windows, reads, weights)
     return np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0) + bias
