@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
 from runs import ROOT, Snakemake
-from test_workflow import CONFIG, STRONG
+from small_run import CONFIG, STRONG
 
 PEAKS = "PEAKS_own"
 TARGETS = ("all", "results/release.zip")

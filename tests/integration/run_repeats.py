@@ -24,8 +24,7 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 sys.path.insert(0, str(REPOSITORY / "tests" / "workflow"))
 
 from safetensors.numpy import load_file
-from test_method_runs import OWN
-from test_workflow import CONFIG
+from small_run import COMPARED, CONFIG
 from timeless import digests
 
 STAGES = ("pretrain", "discriminate", "finetune", "classifier", "predict", "cnn")
@@ -61,7 +60,7 @@ def run(
     targets: tuple[str, ...],
 ) -> None:
     """Run the workflow in a folder, up to the targets or to the last page."""
-    config = copy.deepcopy(CONFIG | OWN)
+    config = copy.deepcopy(CONFIG | COMPARED)
     for stage in STAGES:
         config.setdefault(stage, {})["precision"] = precision
     config["mining"] = {

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 from runs import ROOT
-from test_workflow import STRONG, Run
+from small_run import STRONG, Run
 
 pytestmark = [
     pytest.mark.conda,

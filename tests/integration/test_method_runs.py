@@ -5,27 +5,9 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import yaml
-from runs import Snakemake
-from test_workflow import CONFIG, NONE, STRONG
+from small_run import COMPARED, CONFIG, NONE, STRONG, Run
 
 METHODS = ("full", "random", "wide", "floor", "gkm", "cnn")
-OWN = {
-    "baselines": ["floor", "gkm", "cnn"],
-    "ablations": ["random"],
-    "variants": {"wide": {"classifier": {"head": {"hidden": 60}}}},
-    "gkm": {"word": 6, "informative": 4, "costs": [1.0]},
-    "cnn": {"widths": [12], "filters": 16, "epochs": 8, "batch_size": 32},
-    "comparison": {"metrics": ["auroc", "brier"], "resamples": 100},
-}
-
-
-class Run(Snakemake):
-    """Snakemake on two cores, a thread for each training."""
-
-    options = (
-        *("--cores", "2", "--set-threads", "pretrain_lm=1", "finetune_lm=1"),
-        *("train_classifier=1", "predict=1", "run_cnn=1"),
-    )
 
 
 def table(path):
@@ -36,7 +18,7 @@ def table(path):
 def test_all_methods_are_judged_on_the_same_sequences_and_compared(tmp_path):
     run, results = Run(tmp_path), tmp_path / "results"
     (tmp_path / "config").mkdir()
-    config = CONFIG | OWN | {"datasets": CONFIG["datasets"] | {"select": [STRONG, NONE]}}
+    config = CONFIG | COMPARED | {"datasets": CONFIG["datasets"] | {"select": [STRONG, NONE]}}
     config["chipseq"] = {"min_peaks": 100, "max_peaks": 200}
     (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump(config))
     target = ("--", "results/summary/comparison.tsv")

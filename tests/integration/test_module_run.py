@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 from runs import ROOT, Snakemake
-from test_workflow import CONFIG, STRONG, Run
+from small_run import CONFIG, STRONG, Run
 
 SNAKEFILE = f"""
 configfile: "mine.yaml"

@@ -17,7 +17,7 @@ import time
 import psutil
 import pytest
 from runs import ROOT
-from test_workflow import MEDIUM, STRONG, Run, contents
+from small_run import MEDIUM, STRONG, Run, contents
 
 PROFILES = ROOT / "workflow" / "profiles"
 ACCOUNT = os.environ.get("DFLM_SLURM_ACCOUNT", "lab")

@@ -7,8 +7,8 @@ import json
 import re
 
 import pytest
+from small_run import STRONG, Run
 from test_slurm import NAMES, Cluster, history, idle_nodes
-from test_workflow import STRONG, Run
 
 pytestmark = [
     pytest.mark.slurm,

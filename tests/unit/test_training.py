@@ -215,11 +215,19 @@ def run_finetuning(pretrained: Path, split, folder: Path, **changes) -> dict:
 
 
 def run_classifier(
-    pretrained: Path, split, folder: Path, negatives: str = "shuffle", **changes
+    pretrained: Path | None,
+    split,
+    folder: Path,
+    negatives: str = "shuffle",
+    *,
+    architecture: dict | None = None,
+    **changes,
 ) -> dict:
+    """Train a classifier from a language model, or without one from an architecture."""
     train_classifier(
-        weights_in=pretrained / "model.safetensors",
-        card_in=pretrained / "model.json",
+        weights_in=pretrained and pretrained / "model.safetensors",
+        card_in=pretrained and pretrained / "model.json",
+        architecture=architecture,
         train=split["train"],
         validation=split["validation"],
         **model_files(folder),
@@ -608,59 +616,33 @@ def test_a_batch_can_be_overfitted():
     assert float(loss.detach()) < 0.01
 
 
+ARCHITECTURE = {
+    key: LANGUAGE_MODEL[key] for key in ("k", "stride", "embedding", "hidden", "layers")
+}
+
+
 def test_a_classifier_without_a_language_model_starts_from_the_seed(split, tmp_path):
-    shape = {key: LANGUAGE_MODEL[key] for key in ("k", "stride", "embedding", "hidden", "layers")}
-
-    def train(folder):
-        train_classifier(
-            weights_in=None,
-            card_in=None,
-            architecture=shape,
-            train=split["train"],
-            validation=split["validation"],
-            **model_files(folder),
-            predictions=folder / "validation.tsv",
-            seconds=folder / "seconds.json",
-            args=CLASSIFIER,
-            dataset="a",
-            negatives="shuffle",
-            **JOB,
-        )
-        return json.loads((folder / "model.json").read_text())
-
-    card = train(tmp_path / "one")
-    assert card["training"]["language_model_sha256"] is None
-    assert card["vocabulary"]["k"] == shape["k"]
-    assert train(tmp_path / "two") == card
+    one, two = (
+        run_classifier(None, split, tmp_path / name, architecture=ARCHITECTURE)
+        for name in ("one", "two")
+    )
+    assert one["training"]["language_model_sha256"] is None
+    assert one["vocabulary"]["k"] == ARCHITECTURE["k"]
+    assert one == two
 
 
 def test_a_checkpoint_of_random_weights_is_of_one_architecture(split, tmp_path, caplog):
     """With another stride the tensors have the same shapes, and nothing else tells."""
-    shape = {key: LANGUAGE_MODEL[key] for key in ("k", "stride", "embedding", "hidden", "layers")}
-    folder = tmp_path / "killed"
 
     def train(**changes):
-        train_classifier(
-            weights_in=None,
-            card_in=None,
-            architecture=shape | changes,
-            train=split["train"],
-            validation=split["validation"],
-            **model_files(folder),
-            predictions=folder / "validation.tsv",
-            seconds=folder / "seconds.json",
-            args=CLASSIFIER,
-            dataset="a",
-            negatives="shuffle",
-            **JOB,
-        )
+        run_classifier(None, split, tmp_path, architecture=ARCHITECTURE | changes)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoint, "remove", lambda self: None)
         train()
         train()
     assert "starting afresh" not in caplog.text
-    train(stride=shape["stride"] + 1)
+    train(stride=ARCHITECTURE["stride"] + 1)
     assert "is of other arguments or inputs: starting afresh" in caplog.text
 
 
