@@ -21,12 +21,12 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import numpy as np
 import torch
-from dflm.mining.attribution import attribute
-from dflm.mining.gradients import integrated_gradients, observed
-from dflm.mining.mutagenesis import hypothetical_of, mutation_effects
+from dflm.mining.attribution.gradients import integrated_gradients, observed
+from dflm.mining.attribution.mutagenesis import hypothetical_of, mutation_effects
+from dflm.mining.attribution.sequences import attribute
+from dflm.mining.scan.tiles import Tiler
 from dflm.mining.scoring import Scorer, choose_device
 from dflm.mining.sequences_in import each_fasta_record
-from dflm.mining.tiles import Tiler
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import NO_DROPOUT
 from dflm.model.language_model import Architecture

@@ -297,7 +297,7 @@ def attributing(folder: Path, model: dict, sequences: int, width: int = 101) -> 
     """Measure the attributions of a table's bound half, and the picture of the strongest."""
     chosen = settings()["mining"]["attribution"]
     return measured(
-        "dflm.mining.set_attributions",
+        "dflm.mining.attribution.of_set",
         "attribute_set",
         make_model(folder / "classifier", model, classifies=True)["weights"],
         write_split(folder / "train.tsv.gz", 2 * sequences, width),
@@ -315,7 +315,7 @@ def scanning(folder: Path, model: dict, bases: int) -> dict:
     """Measure a scan of two contigs, the first of that many bases."""
     chosen = settings()["mining"]["scan"]
     return measured(
-        "dflm.mining.scanning",
+        "dflm.mining.scan.files",
         "scan_set",
         make_model(folder / "classifier", model, classifies=True)["weights"],
         make_genome(folder / "genome", bases, 1000)["index"],
@@ -351,7 +351,7 @@ def annotating(folder: Path, model: dict, models: int, variants: int) -> dict:
             stream.write(f"t\t{place + 1}\tv{i}\t{ref}\t{alt}\t.\t.\t.\n")
     chosen = settings()["mining"]["variants"]
     return measured(
-        "dflm.mining.annotation",
+        "dflm.mining.variants.annotation",
         "annotate_with_sets",
         weights,
         vcf,

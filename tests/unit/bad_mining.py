@@ -9,9 +9,9 @@ import parsers
 import valid_files as valid
 from bad_cases import Case, RefusedError, command, text
 from dflm.mining.genomes import FastaGenome, open_genome
-from dflm.mining.motif_files import read_meme
-from dflm.mining.tomtom import read_matches
-from dflm.mining.variant_files import read_variants
+from dflm.mining.motifs.files import read_meme
+from dflm.mining.motifs.tomtom import read_matches
+from dflm.mining.variants.files import read_variants
 
 _CPU = ("--device", "cpu", "--threads", "1")
 

@@ -15,7 +15,7 @@ import torch
 import valid_files as valid
 from bad_cases import Case, RefusedError, command, text
 from dflm.errors import InputError
-from dflm.mining.attributed import load_attributions
+from dflm.mining.attribution.files import load_attributions
 from dflm.mining.packing import check_sums
 from dflm.mining.scoring import Scorer
 from dflm.model.files import load_language_model

@@ -22,16 +22,16 @@ from dflm.evaluation.baselines.cnn import load_cnn
 from dflm.evaluation.baselines.gkm import load_gkm
 from dflm.evaluation.plots import read_history
 from dflm.files import read_json
-from dflm.mining.attributed import load_attributions
+from dflm.mining.attribution.files import load_attributions
 from dflm.mining.cards import in_words, list_models, read_model
-from dflm.mining.effect_plot import effects_figure, read_effects
 from dflm.mining.genomes import FastaGenome, IndexedGenome
-from dflm.mining.motif_files import read_meme
+from dflm.mining.motifs.files import read_meme
+from dflm.mining.motifs.tomtom import read_matches
 from dflm.mining.packing import check_sums
-from dflm.mining.scan_plot import read_tracks, scan_figure
+from dflm.mining.scan.plot import read_tracks, scan_figure
 from dflm.mining.sequences_in import each_fasta_record, regions, table_records
-from dflm.mining.tomtom import read_matches
-from dflm.mining.variant_files import read_variants
+from dflm.mining.variants.files import read_variants
+from dflm.mining.variants.plot import effects_figure, read_effects
 from dflm.model.files import load_classifier, load_language_model
 from dflm.predictions import read_predictions, read_strands
 from dflm.provenance import RECORD, verify

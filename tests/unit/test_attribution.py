@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 import torch
 from dflm.errors import InputError
-from dflm.mining.attributed import load_attributions, observed, save_attributions
-from dflm.mining.attribution import attribute
-from dflm.mining.gradients import _gradient, _log_odds, embedded_as, integrated_gradients
-from dflm.mining.mutagenesis import hypothetical_of, mean_log_odds, mutation_effects
-from dflm.mining.top_sites import plot_top_sites, top_sites
+from dflm.mining.attribution.files import load_attributions, observed, save_attributions
+from dflm.mining.attribution.gradients import (
+    _gradient,
+    _log_odds,
+    embedded_as,
+    integrated_gradients,
+)
+from dflm.mining.attribution.mutagenesis import hypothetical_of, mean_log_odds, mutation_effects
+from dflm.mining.attribution.sequences import attribute
+from dflm.mining.attribution.top_sites import plot_top_sites, top_sites
 from dflm.sequences.kmers import N, reverse_complement
 from planted import MOTIF, WIDTH, bound_sequences, plant, random_codes
 

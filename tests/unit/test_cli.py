@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dflm.cli.program import COMMANDS, main, parser
-from dflm.mining import predict, variant_files
+from dflm.mining import predict
+from dflm.mining.variants import files as variant_files
 from dflm.sequences.kmers import decode
 from planted import WIDTH, bound_sequences, random_codes
 from test_scan import write_fasta

@@ -6,7 +6,8 @@ import numpy as np
 import pyBigWig
 import pytest
 from dflm.errors import InputError
-from dflm.mining import effect_plot, scan_plot
+from dflm.mining.scan import plot as scan_plot
+from dflm.mining.variants import plot as effect_plot
 
 HEADER = "#contig\tstart\tend\tname\tscore\tstrand\tprobability\tcalibrated\tlog_odds\n"
 

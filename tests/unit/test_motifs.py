@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 from dflm.errors import InputError
-from dflm.mining.attribution import attribute
-from dflm.mining.locate import locator
-from dflm.mining.motif import Motif, scan_scores, score_threshold
-from dflm.mining.motif_files import read_meme, write_meme, write_transfac
-from dflm.mining.motifs import find_motifs
-from dflm.mining.seeds import find_seed_motifs
-from dflm.mining.sites import find_sites, positions, spacings
-from dflm.mining.tomtom import benjamini_hochberg, compare
+from dflm.mining.attribution.sequences import attribute
+from dflm.mining.motifs.files import read_meme, write_meme, write_transfac
+from dflm.mining.motifs.folder import find_motifs
+from dflm.mining.motifs.motif import Motif, scan_scores, score_threshold
+from dflm.mining.motifs.seeds import find_seed_motifs
+from dflm.mining.motifs.sites import find_sites, positions, spacings
+from dflm.mining.motifs.tomtom import benjamini_hochberg, compare
+from dflm.mining.scan.locate import locator
 from dflm.sequences.kmers import N, encode, reverse_complement
 from planted import MOTIF, WIDTH, bound_sequences, random_codes
 
@@ -201,7 +201,7 @@ def test_a_model_s_motif_is_found_written_and_named(found, database, tmp_path):
 
 
 def test_without_its_package_modisco_is_refused_and_auto_takes_seeds(found, tmp_path, monkeypatch):
-    monkeypatch.setattr("dflm.mining.modisco.is_installed", lambda: False)
+    monkeypatch.setattr("dflm.mining.motifs.modisco.is_installed", lambda: False)
     with pytest.raises(InputError, match="--group modisco"):
         find_motifs(found, tmp_path, finder="modisco")
     find_motifs(found, tmp_path)

@@ -11,12 +11,11 @@ import numpy as np
 import pyBigWig
 import pytest
 from dflm.errors import InputError
-from dflm.mining import scan as scans
-from dflm.mining.calls import suppress
 from dflm.mining.genomes import open_genome
-from dflm.mining.locate import locator
-from dflm.mining.motif import Motif
-from dflm.mining.scan import (
+from dflm.mining.motifs.motif import Motif
+from dflm.mining.scan import contigs as scans
+from dflm.mining.scan.calls import suppress
+from dflm.mining.scan.contigs import (
     ScanParts,
     ScanSettings,
     merge_regions,
@@ -24,8 +23,9 @@ from dflm.mining.scan import (
     scan_regions,
     windows_of,
 )
-from dflm.mining.tiles import Tiler
-from dflm.mining.tracks import call_lines, write_bigwig
+from dflm.mining.scan.locate import locator
+from dflm.mining.scan.tiles import Tiler
+from dflm.mining.scan.tracks import call_lines, write_bigwig
 from dflm.sequences.kmers import N, decode, encode
 from planted import MOTIF, WIDTH, plant, random_codes
 
@@ -97,7 +97,7 @@ def test_pieces_of_any_size_give_the_same_windows(stride, monkeypatch):
 
             return StrandScores(windows.sum(1).astype(float), windows[:, 0].astype(float))
 
-    monkeypatch.setattr("dflm.mining.tiles.PIECE", 64)
+    monkeypatch.setattr("dflm.mining.scan.tiles.PIECE", 64)
     codes = random_codes(np.random.default_rng(8), 1000)
     expected = [codes[i : i + 40].sum() for i in range(0, 1000 - 40 + 1, stride)]
     for size in (1, 13, 64, 999, 1000):
@@ -163,9 +163,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from dflm.mining.scan import ScanParts, ScanSettings, scan_fasta
+from dflm.mining.scan.contigs import ScanParts, ScanSettings, scan_fasta
 from dflm.mining.scoring import StrandScores
-from dflm.mining.tracks import write_bigwig
+from dflm.mining.scan.tracks import write_bigwig
 class Stub:
     batch_size, k, stride, precision = 256, 3, 1, "fp32"
     def score(self, codes, lengths=None):

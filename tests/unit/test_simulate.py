@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from dflm.mining.motif_files import read_meme
+from dflm.mining.motifs.files import read_meme
 from dflm.simulate import DEMO_SETS, EDGE, FOLDER, WIDTH, Motif, simulate_demo
 from dflm.simulated_genome import random_background, sample_background
 from dflm.simulated_motifs import DECOYS

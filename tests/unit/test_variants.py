@@ -7,19 +7,19 @@ import numpy as np
 import pysam
 import pytest
 from dflm.errors import InputError
-from dflm.mining.alleles import Variant, haplotypes, why_not
-from dflm.mining.effects import effects_of, shuffled_null, significance
 from dflm.mining.genomes import open_genome
-from dflm.mining.matched import like_elsewhere, matched_null
 from dflm.mining.scoring import StrandScores
-from dflm.mining.variant_files import (
+from dflm.mining.variants.alleles import Variant, haplotypes, why_not
+from dflm.mining.variants.effects import effects_of, shuffled_null, significance
+from dflm.mining.variants.files import (
     COLUMNS,
     read_variants,
     variant_lines,
     write_variant_table,
     write_variants,
 )
-from dflm.mining.variants import VariantSettings, score_variants
+from dflm.mining.variants.matched import like_elsewhere, matched_null
+from dflm.mining.variants.scored import VariantSettings, score_variants
 from dflm.sequences.kmers import BASES, N, decode, encode
 from planted import MOTIF, WIDTH, plant, random_codes
 from test_scan import write_fasta

@@ -23,7 +23,7 @@ from dflm.evaluation.baselines.cnn import CNN
 from dflm.evaluation.baselines.convolution import ConvolutionalNetwork, Shape
 from dflm.evaluation.baselines.gapped import readings
 from dflm.files import sha256_of
-from dflm.mining.attributed import AttributionSet, save_attributions
+from dflm.mining.attribution.files import AttributionSet, save_attributions
 from dflm.mining.output import write_lines
 from dflm.model.classifier import PoolingClassifier
 from dflm.model.files import FORMAT_VERSION, NO_DROPOUT, save_model

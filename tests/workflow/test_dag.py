@@ -188,10 +188,10 @@ def test_an_edit_of_the_library_reruns_the_rules_that_import_it(finished):
         "evaluation.plots",
         "training.pretrain",
         "sequences.fasta",
-        "mining.scan",
-        "mining.seeds",
-        "mining.motif_page",
-        "mining.effects",
+        "mining.scan.contigs",
+        "mining.motifs.seeds",
+        "mining.motifs.page",
+        "mining.variants.effects",
         "provenance",
     ):
         path = library / f"{module.replace('.', '/')}.py"

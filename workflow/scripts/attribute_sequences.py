@@ -1,7 +1,7 @@
 """Say which bases the scores of a set's positives rest on."""
 
 from dflm.logs import setup_logging
-from dflm.mining.set_attributions import attribute_set
+from dflm.mining.attribution.of_set import attribute_set
 from dflm.training.gpu_share import gpus_given
 
 setup_logging(snakemake.log[0])

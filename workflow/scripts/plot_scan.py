@@ -1,7 +1,7 @@
 """Draw the scores and calls of a scan along the contigs."""
 
 from dflm.logs import setup_logging
-from dflm.mining.scan_plot import plot_scan
+from dflm.mining.scan.plot import plot_scan
 
 setup_logging(snakemake.log[0])
 plot_scan(

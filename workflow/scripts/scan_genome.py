@@ -1,7 +1,7 @@
 """Score windows all along the genome, and call sites."""
 
 from dflm.logs import setup_logging
-from dflm.mining.scanning import scan_set
+from dflm.mining.scan.files import scan_set
 from dflm.training.gpu_share import gpus_given
 
 setup_logging(snakemake.log[0])

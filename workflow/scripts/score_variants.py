@@ -1,7 +1,7 @@
 """Say what variants do to the scores of all classifiers."""
 
 from dflm.logs import setup_logging
-from dflm.mining.annotation import annotate_with_sets
+from dflm.mining.variants.annotation import annotate_with_sets
 from dflm.training.gpu_share import gpus_given
 
 setup_logging(snakemake.log[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dflm.evaluation.comparison import format_comparison
 from dflm.evaluation.summary import format_table
-from dflm.mining.motif_summary import format_motifs
+from dflm.mining.motifs.summary import format_motifs
 
 print(format_table(sys.argv[1]))
 comparison = Path(sys.argv[1]).with_name("comparison.tsv")

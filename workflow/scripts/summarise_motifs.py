@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dflm.logs import setup_logging
-from dflm.mining.motif_summary import summarise_motifs
+from dflm.mining.motifs.summary import summarise_motifs
 
 if "snakemake" in globals():
     task = {

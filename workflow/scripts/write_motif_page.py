@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dflm.logs import setup_logging
-from dflm.mining.motifs import write_motif_page
+from dflm.mining.motifs.folder import write_motif_page
 
 setup_logging(snakemake.log[0])
 write_motif_page(

@@ -2,8 +2,8 @@
 
 For each sequence the best window is attributed: by integrated gradients, or, slower and the
 reference, by in-silico mutagenesis of every base. Output is an npz file (names, starts, lengths,
-codes, hypothetical, contributions, log_odds; what they are: dflm.mining.attribution), which dflm
-motifs reads, and, if asked for, a picture of the bases around the peaks of credit.
+codes, hypothetical, contributions, log_odds; what they are: dflm.mining.attribution.files), which
+dflm motifs reads, and, if asked for, a picture of the bases around the peaks of credit.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attributed import save_attributions
-    from dflm.mining.top_sites import plot_top_sites
+    from dflm.mining.attribution.files import save_attributions
+    from dflm.mining.attribution.top_sites import plot_top_sites
 
     options.one_source(args, ("fasta", "tsv", "bed"))
     scorer = options.load_scorer(args)

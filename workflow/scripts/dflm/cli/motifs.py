@@ -60,8 +60,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.attributed import load_attributions
-    from dflm.mining.motifs import find_motifs
+    from dflm.mining.attribution.files import load_attributions
+    from dflm.mining.motifs.folder import find_motifs
 
     given = (args.fasta, args.tsv, args.bed)
     if args.attributions is not None and any(given):

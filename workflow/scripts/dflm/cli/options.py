@@ -179,7 +179,7 @@ def all_sequences(args: argparse.Namespace, most: int | None) -> tuple[list[str]
 
 def attributions(args: argparse.Namespace, scorer):
     """Attribute the sequences that the command was given, `args.most` of them at most."""
-    from dflm.mining.attribution import attribute
+    from dflm.mining.attribution.sequences import attribute
     from dflm.mining.predict import default_stride
 
     width = scorer.width(args.width)

@@ -77,8 +77,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.scan import ScanSettings
-    from dflm.mining.scanning import ScanOutput, scan_to_files
+    from dflm.mining.scan.contigs import ScanSettings
+    from dflm.mining.scan.files import ScanOutput, scan_to_files
 
     if args.bigwig is None and args.calls is None:
         raise InputError("no output is asked for", mend="give --bigwig FILE, --calls FILE or both")
@@ -107,6 +107,6 @@ def run(args: argparse.Namespace) -> None:
         parts=args.parts,
     )
     if args.plot is not None:
-        from dflm.mining.scan_plot import plot_scan
+        from dflm.mining.scan.plot import plot_scan
 
         plot_scan(args.bigwig, args.calls, args.plot, scorer.name, args.value)

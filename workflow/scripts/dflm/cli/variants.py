@@ -64,8 +64,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from dflm.mining.annotation import annotate
-    from dflm.mining.variants import VariantSettings
+    from dflm.mining.variants.annotation import annotate
+    from dflm.mining.variants.scored import VariantSettings
 
     if args.tsv is None and args.out is None:
         raise InputError("no output is asked for", mend="give --tsv FILE, --out FILE or both")
@@ -79,6 +79,6 @@ def run(args: argparse.Namespace) -> None:
     scorers = [options.load_scorer(args, model) for model in args.models]
     annotate(scorers, args.vcf, args.genome, args.tsv, args.out, settings, args.width)
     if args.plot is not None:
-        from dflm.mining.effect_plot import plot_effects
+        from dflm.mining.variants.plot import plot_effects
 
         plot_effects(args.tsv, args.plot)

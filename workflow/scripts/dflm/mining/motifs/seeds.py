@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dflm.mining.attributed import AttributionSet
-from dflm.mining.motif import Motif, scan_scores
+from dflm.mining.attribution.files import AttributionSet
+from dflm.mining.motifs.motif import Motif, scan_scores
 from dflm.sequences.kmers import BASES, N, kmer_ids
 
 WORD, FLANK, ROUNDS = 6, 6, 8

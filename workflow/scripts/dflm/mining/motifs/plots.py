@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dflm.evaluation.plots import BLUE, GREY, ORANGE, STYLE, fit_title, save_figure
-from dflm.mining.motif import Motif
+from dflm.mining.motifs.motif import Motif
 from dflm.sequences.kmers import BASES
 
 COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
@@ -123,7 +123,7 @@ def plot_lie(
     positions : numpy.ndarray
         shape=(sites,) bases from the middle of the sequence.
     distances, same_strand : numpy.ndarray
-        shape=(pairs,) see `dflm.mining.sites.spacings`.
+        shape=(pairs,) see `dflm.mining.motifs.sites.spacings`.
     span : int
         Bases of the sequences.
     path : path-like

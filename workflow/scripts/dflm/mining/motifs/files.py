@@ -11,7 +11,7 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.files import atomic_path, text_lines
-from dflm.mining.motif import Motif
+from dflm.mining.motifs.motif import Motif
 from dflm.sequences.kmers import BASES
 
 

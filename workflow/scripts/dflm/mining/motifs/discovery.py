@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from dflm.errors import InputError
 from dflm.files import write_json
-from dflm.mining.attributed import AttributionSet, load_attributions
-from dflm.mining.modisco import can_run, find_modisco_motifs
-from dflm.mining.motif import Motif
-from dflm.mining.motif_files import write_meme, write_transfac
-from dflm.mining.seeds import find_seed_motifs
+from dflm.mining.attribution.files import AttributionSet, load_attributions
+from dflm.mining.motifs.files import write_meme, write_transfac
+from dflm.mining.motifs.modisco import can_run, find_modisco_motifs
+from dflm.mining.motifs.motif import Motif
+from dflm.mining.motifs.seeds import find_seed_motifs
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def find_set_motifs(
     Parameters
     ----------
     attributions : path-like
-        What `dflm.mining.attributed.save_attributions` wrote.
+        What `dflm.mining.attribution.files.save_attributions` wrote.
     meme, transfac, about : path-like
         Motifs to write in MEME's and TRANSFAC's format, and a JSON file about them.
     finder : {"auto", "modisco", "seeds"}

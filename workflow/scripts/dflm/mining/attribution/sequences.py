@@ -8,9 +8,9 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.logs import progress
-from dflm.mining.attributed import METHODS, AttributionSet
-from dflm.mining.gradients import integrated_gradients
-from dflm.mining.mutagenesis import hypothetical_of, mean_log_odds, mutation_effects
+from dflm.mining.attribution.files import METHODS, AttributionSet
+from dflm.mining.attribution.gradients import integrated_gradients
+from dflm.mining.attribution.mutagenesis import hypothetical_of, mean_log_odds, mutation_effects
 from dflm.mining.predict import best_windows
 from dflm.mining.scoring import Scorer
 from dflm.sequences.kmers import BASES, N

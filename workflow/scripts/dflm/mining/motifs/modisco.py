@@ -11,8 +11,8 @@ import logging
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.mining.attributed import AttributionSet
-from dflm.mining.motif import Motif
+from dflm.mining.attribution.files import AttributionSet
+from dflm.mining.motifs.motif import Motif
 
 log = logging.getLogger(__name__)
 

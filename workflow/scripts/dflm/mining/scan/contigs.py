@@ -16,9 +16,9 @@ from dflm.errors import InputError
 from dflm.files import read_json, sha256_of, write_json
 from dflm.logs import progress
 from dflm.mining.genomes import Genome
+from dflm.mining.scan.tiles import Tiler
 from dflm.mining.scoring import WEIGHTS, Scorer, StrandScores
 from dflm.mining.sequences_in import STDIN
-from dflm.mining.tiles import Tiler
 from dflm.sequences.fasta import ContigContent, FastaReader, Sink
 from dflm.sequences.genome import safe_file_name
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dflm.mining.attributed import AttributionSet
-from dflm.mining.calls import suppress
-from dflm.mining.motif import Motif, scan_scores, score_threshold
+from dflm.mining.attribution.files import AttributionSet
+from dflm.mining.motifs.motif import Motif, scan_scores, score_threshold
+from dflm.mining.scan.calls import suppress
 from dflm.sequences.kmers import N
 
 P_VALUE = 1e-4

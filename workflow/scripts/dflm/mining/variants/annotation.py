@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
 from dflm.mining.scoring import Scorer
-from dflm.mining.variant_files import read_variants, write_variant_table, write_variants
-from dflm.mining.variants import VariantSettings, score_variants
+from dflm.mining.variants.files import read_variants, write_variant_table, write_variants
+from dflm.mining.variants.scored import VariantSettings, score_variants
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def annotate_with_sets(
     vcf, genome, table, annotated
         See `annotate`.
     step, max_n, on_mismatch, null_size, seed
-        See `dflm.mining.variants.VariantSettings`.
+        See `dflm.mining.variants.scored.VariantSettings`.
     p_values : {"shuffled", "matched", "none"}
         Its ``null``.
     gpu, threads, gpu_share : int

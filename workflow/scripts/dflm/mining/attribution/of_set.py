@@ -8,12 +8,12 @@ import os
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.mining.attributed import save_attributions
-from dflm.mining.attribution import attribute
-from dflm.mining.mutagenesis import mean_log_odds
+from dflm.mining.attribution.files import save_attributions
+from dflm.mining.attribution.mutagenesis import mean_log_odds
+from dflm.mining.attribution.sequences import attribute
+from dflm.mining.attribution.top_sites import plot_top_sites
 from dflm.mining.predict import default_stride
 from dflm.mining.scoring import Scorer
-from dflm.mining.top_sites import plot_top_sites
 from dflm.sequences.kmers import encode
 from dflm.sequences.splits import read_split
 

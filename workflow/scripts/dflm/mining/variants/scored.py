@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.mining import alleles
-from dflm.mining.alleles import (
+from dflm.mining.genomes import Genome
+from dflm.mining.scoring import Scorer
+from dflm.mining.variants import alleles
+from dflm.mining.variants.alleles import (
     Haplotypes,
     Surroundings,
     Variant,
@@ -19,10 +21,8 @@ from dflm.mining.alleles import (
     haplotypes,
     why_not,
 )
-from dflm.mining.effects import Effects, effects_of, shuffled_null, significance
-from dflm.mining.genomes import Genome
-from dflm.mining.matched import matched_null
-from dflm.mining.scoring import Scorer
+from dflm.mining.variants.effects import Effects, effects_of, shuffled_null, significance
+from dflm.mining.variants.matched import matched_null
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.mining.motif import Motif
-from dflm.mining.motif_files import named, read_meme
+from dflm.mining.motifs.files import named, read_meme
+from dflm.mining.motifs.motif import Motif
 from dflm.mining.output import write_lines
 from dflm.tables import read_records
 

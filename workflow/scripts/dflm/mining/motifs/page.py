@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dflm.files import atomic_path
-from dflm.mining.motif import Motif
-from dflm.mining.tomtom import Match
+from dflm.mining.motifs.motif import Motif
+from dflm.mining.motifs.tomtom import Match
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22262B; max-width: 60em; margin: 2em auto;

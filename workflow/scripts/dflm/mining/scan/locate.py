@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dflm.mining.genomes import Genome
-from dflm.mining.motif import Motif, scan_scores
+from dflm.mining.motifs.motif import Motif, scan_scores
 
 LOCATED_COLUMNS = ("motif", "site_start", "site_end", "motif_score")
 

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from dflm.mining.attributed import AttributionSet
-from dflm.mining.motif_plots import plot_contributions
+from dflm.mining.attribution.files import AttributionSet
+from dflm.mining.motifs.plots import plot_contributions
 
 SPAN = 30
 _CORE = 10

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dflm.mining.attributed import observed
+from dflm.mining.attribution.files import observed
 from dflm.mining.scoring import Scorer, other_strand
 from dflm.sequences.kmers import BASES, PAD, N
 from dflm.sequences.shuffle import dinucleotide_shuffle

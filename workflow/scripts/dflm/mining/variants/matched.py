@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.mining.alleles import Haplotypes, Variant, haplotypes
 from dflm.mining.genomes import Genome
+from dflm.mining.variants.alleles import Haplotypes, Variant, haplotypes
 from dflm.sequences.kmers import BASES, N, decode, encode
 
 _SEARCH, _TRIES = 20_000, 200
@@ -33,7 +33,7 @@ def matched_null(
         each of them, to bases as they follow from one another in the variant's; a deletion takes
         away what stands there; an insertion puts in the variant's own bases.
     genome, width, step, max_n
-        See `dflm.mining.alleles.haplotypes`.
+        See `dflm.mining.variants.alleles.haplotypes`.
     size : int >= 1
         How many to draw.
     seed : int

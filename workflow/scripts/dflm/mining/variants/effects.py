@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dflm.mining.alleles import Haplotypes
+from dflm.mining.motifs.tomtom import benjamini_hochberg
 from dflm.mining.scoring import Scorer
-from dflm.mining.tomtom import benjamini_hochberg
+from dflm.mining.variants.alleles import Haplotypes
 from dflm.sequences.shuffle import dinucleotide_shuffle_list
 
 _TOGETHER = 128  # variants of which the windows are in memory at once

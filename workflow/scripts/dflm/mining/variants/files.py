@@ -12,9 +12,9 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.files import atomic_path
-from dflm.mining.alleles import NO_WINDOW, Variant
 from dflm.mining.output import write_lines
-from dflm.mining.variants import Scored
+from dflm.mining.variants.alleles import NO_WINDOW, Variant
+from dflm.mining.variants.scored import Scored
 
 log = logging.getLogger(__name__)
 

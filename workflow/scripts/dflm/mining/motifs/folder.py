@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from dflm.files import read_json, write_json
-from dflm.mining.attributed import AttributionSet, load_attributions
-from dflm.mining.discovery import about_motifs, discover_motifs, write_motifs
-from dflm.mining.motif import Motif
-from dflm.mining.motif_files import named, read_meme
-from dflm.mining.motif_page import Entry, write_page
-from dflm.mining.motif_plots import plot_lie, plot_motif, plot_pair
+from dflm.mining.attribution.files import AttributionSet, load_attributions
+from dflm.mining.motifs.discovery import about_motifs, discover_motifs, write_motifs
+from dflm.mining.motifs.files import named, read_meme
+from dflm.mining.motifs.motif import Motif
+from dflm.mining.motifs.page import Entry, write_page
+from dflm.mining.motifs.plots import plot_lie, plot_motif, plot_pair
+from dflm.mining.motifs.sites import P_VALUE, Sites, find_sites, positions, spacings
+from dflm.mining.motifs.tomtom import Match, compare, read_matches, write_matches
 from dflm.mining.output import write_lines
-from dflm.mining.sites import P_VALUE, Sites, find_sites, positions, spacings
-from dflm.mining.tomtom import Match, compare, read_matches, write_matches
 
 log = logging.getLogger(__name__)
 
@@ -196,13 +196,13 @@ def write_motif_page(
     Parameters
     ----------
     attributions : path-like
-        What `dflm.mining.attributed.save_attributions` wrote.
+        What `dflm.mining.attribution.files.save_attributions` wrote.
     motifs, about : path-like
-        motifs.meme and motifs.json, of `dflm.mining.discovery.find_set_motifs`.
+        motifs.meme and motifs.json, of `dflm.mining.motifs.discovery.find_set_motifs`.
     folder : path-like
         Where to write.
     matches, database : path-like, optional
-        matches.tsv of `dflm.mining.tomtom.match_motifs`, and the MEME file it is about.
+        matches.tsv of `dflm.mining.motifs.tomtom.match_motifs`, and the MEME file it is about.
     """
     found = load_attributions(attributions)
     known = [named(motif) for motif in read_meme(motifs, empty=True)]

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
-from dflm.mining.locate import LOCATED_COLUMNS, locator
-from dflm.mining.motif_files import read_meme
+from dflm.mining.motifs.files import read_meme
 from dflm.mining.output import write_lines
-from dflm.mining.scan import (
+from dflm.mining.scan.contigs import (
     ScanParts,
     ScanSettings,
     merge_regions,
@@ -21,9 +20,10 @@ from dflm.mining.scan import (
     scan_identity,
     scan_regions,
 )
+from dflm.mining.scan.locate import LOCATED_COLUMNS, locator
+from dflm.mining.scan.tracks import BED_COLUMNS, call_lines, write_bigwig
 from dflm.mining.scoring import Scorer
 from dflm.mining.sequences_in import regions as regions_of
-from dflm.mining.tracks import BED_COLUMNS, call_lines, write_bigwig
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ def scan_set(
     regions, motifs : path-like or None
         See `scan_to_files` and `ScanOutput`.
     stride, max_n
-        See `dflm.mining.scan.ScanSettings`.
+        See `dflm.mining.scan.contigs.ScanSettings`.
     threshold, value
         See `ScanOutput`.
     precision : {"auto", "fp32", "bf16"}

@@ -11,8 +11,8 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.files import atomic_path
-from dflm.mining.calls import suppress
-from dflm.mining.scan import Piece, ScanSettings, windows_of
+from dflm.mining.scan.calls import suppress
+from dflm.mining.scan.contigs import Piece, ScanSettings, windows_of
 from dflm.mining.scoring import Scorer
 
 _CHUNK = 2**20  # windows of which the probabilities are in memory
@@ -132,11 +132,11 @@ def call_lines(
     threshold : float
         Least probability of a call, before calibration.
     apart : int >= 1
-        See `dflm.mining.calls.suppress`.
+        See `dflm.mining.scan.calls.suppress`.
     locate : callable, optional
         Is given contig, start and end of a call; returns its strand, and further columns, see
-        `dflm.mining.locate`. Without it the strand is ``.``: a classifier that reads both strands
-        alike does not know it.
+        `dflm.mining.scan.locate`. Without it the strand is ``.``: a classifier that reads both
+        strands alike does not know it.
     """
     number = 0
     for piece in pieces:
