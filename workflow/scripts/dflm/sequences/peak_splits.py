@@ -16,9 +16,9 @@ from dflm.errors import InputError
 from dflm.files import sha256_of
 from dflm.sequences.backgrounds import gc_counts, genomic_windows, given_windows
 from dflm.sequences.bed import read_peaks
-from dflm.sequences.chipseq import parse_name
 from dflm.sequences.genome import GenomeIndex
 from dflm.sequences.kmers import N, decode
+from dflm.sequences.leaks import Row
 from dflm.sequences.peaks import (
     Placed,
     Windows,
@@ -28,9 +28,9 @@ from dflm.sequences.peaks import (
     window_names,
 )
 from dflm.sequences.splits import (
-    Row,
     check_leaks_setting,
     either_strand,
+    empty_statistics,
     hash_of,
     hold_out,
     leave_out,
@@ -129,27 +129,14 @@ def split_peaks(
     peaks = read_peaks(peaks_file)
     placed = place_peaks(peaks, genome, width, peaks_file)
     kind = "bed" if negatives_file is not None else negatives
-    tf, cell_line = parse_name(dataset)
-    found = {
-        "dataset": dataset,
-        "negatives": kind,
-        "tf": tf,
-        "cell_line": cell_line,
-        "seed": seed,
+    found = empty_statistics(dataset, kind, seed)
+    found |= {
         "width": width,
         "format": peaks.kind,
         "rows": {side: int((held_out[placed.contigs] == (side == "test")).sum()) for side in SIDES},
-        "dropped": {
-            **placed.dropped,
-            **dict.fromkeys(("ambiguous", "length", "letters", "beyond_max_peaks"), 0),
-        },
+        "dropped": placed.dropped | found["dropped"],
         "dropped_names": placed.named,
         "test_contigs": [name for name, out in zip(genome.contigs(), held_out, strict=True) if out],
-        "shared_with_test": 0,
-        "near_test": {"positives": 0, "negatives": 0},
-        "duplicates": 0,
-        "unshuffled": 0,
-        "test_kept_with_n": 0,
         "sha256": {"peaks": sha256_of(peaks_file)},
     }
     windows, codes, whole = _without_n(
@@ -159,14 +146,8 @@ def split_peaks(
     in_test = held_out[windows.contigs]
     test_rows = [row for row, out in zip(rows, in_test, strict=True) if out]
     found["test_kept_with_n"] = sum("N" in sequence for _, sequence, _ in test_rows)
-    training = np.flatnonzero(~in_test)
-    kept, found["shared_with_test"] = leave_out(
-        [rows[i][1] for i in training], [sequence for _, sequence, _ in test_rows]
-    )
-    training = training[kept]
-    removal = leaks, [sequence for _, sequence, _ in test_rows], near_duplicate_width
-    unlike = {row[0] for row in without_leaks([rows[i] for i in training], *removal, found)}
-    training = np.array([i for i in training if rows[i][0] in unlike], dtype=np.int64)
+    apart = leaks, [sequence for _, sequence, _ in test_rows], near_duplicate_width
+    training = _unlike_test(np.flatnonzero(~in_test), rows, apart, found)
     training = _strongest(training, placed.strengths[whole], max_peaks, found["dropped"])
     train_rows = [rows[i] for i in training]
     found["duplicates"] = len(train_rows) - len({either_strand(row[1]) for row in train_rows})
@@ -221,6 +202,22 @@ def _without_n(
     whole = (codes < N).all(axis=1) | keep
     dropped["ambiguous"] = int((~whole).sum())
     return windows.take(whole), codes[whole], whole
+
+
+def _unlike_test(
+    places: np.ndarray, rows: list[Row], apart: tuple[str, list[str], int], found: dict
+) -> np.ndarray:
+    """Return the places of the training peaks that are no test peak, nor near one if so asked for.
+
+    `apart` is what becomes of near duplicates, the test's sequences and the width of a duplicate.
+    """
+    leaks, of_test, width = apart
+    kept, found["shared_with_test"] = leave_out([rows[i][1] for i in places], of_test)
+    places = places[kept]
+    unlike = {
+        row[0] for row in without_leaks([rows[i] for i in places], leaks, of_test, width, found)
+    }
+    return np.array([i for i in places if rows[i][0] in unlike], dtype=np.int64)
 
 
 def _strongest(

@@ -18,14 +18,46 @@ from dflm.errors import InputError
 from dflm.files import BROKEN_GZIP, open_text, sha256_of, write_gzip_text, write_json
 from dflm.sequences.chipseq import EmptySetError, parse_name, read_set
 from dflm.sequences.kmers import AMBIGUOUS, decode, encode
-from dflm.sequences.leaks import families, remove_leaks
+from dflm.sequences.leaks import Row, families, remove_leaks
 from dflm.sequences.shuffle import dinucleotide_shuffle_list
 
 HEADER = "name\tsequence\tlabel"
 _TO_N = str.maketrans("U" + AMBIGUOUS, "T" + "N" * len(AMBIGUOUS))
 _COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
-Row = tuple[str, str, int]
+
+def empty_statistics(dataset: str, negatives: str, seed: int) -> dict:
+    """Return the statistics of a set of which nothing was read yet.
+
+    Parameters
+    ----------
+    dataset : str
+    negatives : {"shuffle", "genomic", "bed"}
+        What its negatives will be.
+    seed : int
+
+    Returns
+    -------
+    dict
+        What stats.json holds of every set, counts at 0; `write_parts` adds the sizes of the parts.
+    """
+    tf, cell_line = parse_name(dataset)
+    return {
+        "dataset": dataset,
+        "negatives": negatives,
+        "tf": tf,
+        "cell_line": cell_line,
+        "seed": seed,
+        "width": None,
+        "rows": {"train": 0, "test": 0},
+        "dropped": dict.fromkeys(("ambiguous", "length", "letters", "beyond_max_peaks"), 0),
+        "shared_with_test": 0,
+        "near_test": {"positives": 0, "negatives": 0},
+        "duplicates": 0,
+        "unshuffled": 0,
+        "test_kept_with_n": 0,
+        "sha256": {},
+    }
 
 
 def split_dataset(
@@ -99,23 +131,8 @@ def split_dataset(
             f"chipseq.validation_fraction is {validation_fraction}", mend="above 0 and below 1"
         )
     check_leaks_setting(leaks)
-    tf, cell_line = parse_name(dataset)
-    found = {
-        "dataset": dataset,
-        "negatives": "shuffle",
-        "tf": tf,
-        "cell_line": cell_line,
-        "seed": seed,
-        "width": None,
-        "rows": {"train": 0, "test": 0},
-        "dropped": {"ambiguous": 0, "length": 0, "letters": 0, "beyond_max_peaks": 0},
-        "shared_with_test": 0,
-        "near_test": {"positives": 0, "negatives": 0},
-        "duplicates": 0,
-        "unshuffled": 0,
-        "test_kept_with_n": 0,
-        "sha256": {"train": sha256_of(train_file), "test": sha256_of(test_file)},
-    }
+    found = empty_statistics(dataset, "shuffle", seed)
+    found["sha256"] = {"train": sha256_of(train_file), "test": sha256_of(test_file)}
     train, train_reason = _read(train_file, "training")
     test, test_reason = _read(test_file, "test")
     found["rows"] = {"train": len(train), "test": len(test)}
