@@ -456,8 +456,13 @@ def sharding(folder: Path, bases: int, contigs: int = 4) -> dict:
     )
 
 
-def checking(folder: Path, longest: int, sequences: int, width: int = 101) -> dict:
-    """Measure a leak check of three tables of that many rows, and a genome with such a contig."""
+def checking(
+    folder: Path, longest: int, sequences: int, windows: int = 0, width: int = 101
+) -> dict:
+    """Measure a leak check of three tables of that many rows, and a genome with such a contig.
+
+    With `windows` of a second pretraining, of two epochs.
+    """
     tables = [
         write_split(folder / f"{part}.tsv.gz", sequences, width, seed)
         for seed, part in enumerate(("train", "validation", "test"))
@@ -469,6 +474,7 @@ def checking(folder: Path, longest: int, sequences: int, width: int = 101) -> di
         folder / "leaks.json",
         dataset="d",
         width=settings()["chipseq"]["near_duplicate_width"],
+        windows={"epochs": 2, "windows": windows, "width": width, "seed": 1} if windows else None,
         **make_genome(folder / "genome", longest, 1000),
     )
 

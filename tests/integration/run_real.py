@@ -129,6 +129,8 @@ def run(
         "predict",
         "run_cnn",
     ]
+    # By the default of a second the scheduler takes a quarter of a core in the end.
+    command += ["--max-jobs-per-timespan", "1000/10s"]
     command += ["--set-threads", *(f"{rule}=1" for rule in rules), "--quiet", "rules"]
     start = time.monotonic()
     subprocess.run([str(word) for word in command], check=True)

@@ -153,8 +153,8 @@ def test_scanning(tmp_path, sizes, bases):
 def test_annotating(tmp_path, sizes, models, variants):
     model = stages.classifier_model(**sizes)
     found = stages.annotating(tmp_path, model, models, variants)
-    text = (tmp_path / "variants.vcf").stat().st_size
-    holds(found, resources.annotating(model, models, 101, text, gpus=0) - OF_GENOME)
+    size = (tmp_path / "variants.vcf").stat().st_size
+    holds(found, resources.annotating(model, models, 101, size, False, gpus=0) - OF_GENOME)
 
 
 @pytest.mark.parametrize("sequences", [2000, 10_000])
@@ -184,10 +184,13 @@ def test_sharding(tmp_path, bases):
     holds(stages.sharding(tmp_path, bases), resources.sharding())
 
 
-@pytest.mark.parametrize(("longest", "sequences"), [(10**6, 1000), (10**8, 2000)])
-def test_checking(tmp_path, longest, sequences):
-    found = stages.checking(tmp_path, longest, sequences)
-    holds(found, resources.checking(longest, 3 * sequences, 101))
+@pytest.mark.parametrize(
+    ("longest", "sequences", "windows"),
+    [(10**6, 1000, 0), (10**8, 2000, 0), (10**6, 1000, 200_000)],
+)
+def test_checking(tmp_path, longest, sequences, windows):
+    found = stages.checking(tmp_path, longest, sequences, windows)
+    holds(found, resources.checking(longest, 3 * sequences, 101, windows * 101))
 
 
 @pytest.mark.parametrize(("train", "test"), [(2000, 1000), (10_000, 4000)])

@@ -194,6 +194,10 @@ def test_the_record_of_a_set_has_every_field(files):
     assert (record["test_in_train"], record["test_near_train"]) == (1, 7)
     assert record["test_positives_shown"] == 3
     assert record["auroc_unshown"] == auroc(labels[3:], probabilities[3:])
+    leaks = json.loads(files["leaks"].read_text())
+    leaks["shown"]["names"] = {"exact": [], "near": [read_predictions(files["predictions"])[0][-1]]}
+    files["leaks"].write_text(json.dumps(leaks))
+    assert run(files)["auroc_unshown"] == record["auroc"], "a negative is left out too"
     assert record["dataset"] == "TF_Cell_(x-1)_Lab"
     seconds = record["seconds"]
     assert seconds["finetune_lm"] == {"wall": {"total": 9.0}}

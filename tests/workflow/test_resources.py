@@ -69,7 +69,8 @@ def test_amounts_wait_for_the_files_that_tell_sizes(snakemake):
     assert after["train_classifier"] == mb(resources.classifying(CLASSIFIER, 400, *one))
     assert after["predict"] == mb(resources.predicting(CLASSIFIER, 1000, *one))
     assert after["evaluate"] == mb(resources.evaluating(*one))
-    assert after["check_leaks"] == mb(resources.checking(GENOME["train"], *one))
+    # The windows of an epoch of the second pretraining, by its defaults.
+    assert after["check_leaks"] == mb(resources.checking(GENOME["train"], *one, 100_000 * 101))
     by_group = amounts(snakemake("--dry-run", "--config", "finetune={group_by: family}"))
     of_two = resources.finetuning(MODEL, 800, 2 * ROWS, WIDTH, members=2)
     assert by_group["finetune_lm"] == mb(of_two) | mb(resources.finetuning(MODEL, 800, *one))

@@ -197,7 +197,7 @@ def evaluation_args(wildcards):
         floor_tolerance=None if method.at else config["evaluate"]["floor_tolerance"],
         both_strands=method.settings["predict"]["both_strands"],
         corpus=reads_corpus(method),
-        shown=reads_corpus(method) and discriminates(method.settings),
+        shown=reads_corpus(method) and windows_of(method) == windows_shown(),
     )
 
 

@@ -262,7 +262,10 @@ def check_combinations(config):
                     f"{of}.dropout.{name} is {probability} and {section}.drop_mult {factor}; "
                     "their product must stay below 1"
                 )
-    tokens, width = config["kmers"]["k"] + config["kmers"]["stride"], config["discriminate"]["width"]
+    tokens, width = (
+        config["kmers"]["k"] + config["kmers"]["stride"],
+        config["discriminate"]["width"],
+    )
     if width < tokens and discriminates(config):
         yield (
             f"discriminate.width is {width}, but two tokens take kmers.k + kmers.stride = {tokens} bases; "

@@ -188,12 +188,17 @@ def reads_corpus(method):
     return method.settings["language_model"]["pretrained"] is None
 
 
-def windows_shown():
-    """Return what draws the windows of the configuration's own second pretraining, or None."""
-    if not reads_corpus(METHODS[0]) or not discriminates(config):
+def windows_of(method):
+    """Return what draws the windows of a method's second pretraining, or None without one."""
+    if not reads_corpus(method) or not discriminates(method.settings):
         return None
-    keys = ("epochs", "windows", "width")
-    return {key: config["discriminate"][key] for key in keys} | {"seed": config["seed"]}
+    chosen = method.settings["discriminate"]
+    return {key: chosen[key] for key in ("epochs", "windows", "width")} | {"seed": config["seed"]}
+
+
+def windows_shown():
+    """Return those of the configuration itself, which the leak check looks through."""
+    return windows_of(METHODS[0])
 
 
 def corpus_of_any(wildcards):

@@ -170,9 +170,10 @@ def splitting_needs(settings, input, rulename):
 
 
 def checking_needs(settings, input, rulename):
-    longest = genome_sizes(input.index)[-2] if "index" in input.keys() else 0
+    _, masked, longest, _ = genome_sizes(input.index) if "index" in input.keys() else (0,) * 4
     shown = windows_shown() or dict(windows=0, width=0)
-    return NEEDS.checking(longest, *set_sizes(input.test), shown["windows"] * shown["width"])
+    bases = shown["windows"] * shown["width"]
+    return NEEDS.checking(longest, *set_sizes(input.test), bases, masked)
 
 
 def splitting_peaks_needs(settings, input, rulename):
@@ -218,10 +219,8 @@ def scanning_needs(settings, input, rulename):
 
 def annotating_needs(settings, input, rulename):
     width, models = set_sizes(input.stats)[1], max(1, len(input.weights))
-    # Text of this kind packs to a quarter at least.
-    text = os.stat(input.vcf).st_size * (1 if input.vcf.endswith(".vcf") else 4)
-    shape = classifier_shape(settings)
-    return NEEDS.annotating(shape, models, width, text, gpus_of(rulename))
+    file = os.stat(input.vcf).st_size, not input.vcf.endswith(".vcf")
+    return NEEDS.annotating(classifier_shape(settings), models, width, *file, gpus_of(rulename))
 
 
 def attributing_on_device(settings, input, rulename):

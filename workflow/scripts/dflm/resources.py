@@ -52,9 +52,9 @@ OF_DETECTION = 40  # the same at a place of a classifier's sequence, pooled in t
 MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scoring
 DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
 SCANNED = 400 * MB  # a block of a contig, its windows and their scores
-# An alternative allele, and what each model says of it; a line of VCF has at least so many bytes.
-OF_ALLELE, OF_EFFECT, OF_RECORD = 600, 100, 40
-OF_SHOWN = 5  # a base of windows as they are drawn, put in order and set apart
+OF_ALLELE, OF_EFFECT = 600, 100  # an alternative allele, and what each model says of it
+OF_VARIANT, OF_PACKED_VARIANT = 16, 8  # bytes of a line of VCF, or packed, for each allele at least
+OF_SHOWN = 7  # a base of windows as they are drawn, put in order and set apart
 OF_CREDIT = 150  # credits of the four bases at a place, in all their forms
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
 
@@ -271,7 +271,7 @@ def splitting(packed: int) -> int:
     return SNAKEMAKE + NUMBA + 250 * packed
 
 
-def checking(longest: int, sequences: int, width: int, shown: int = 0) -> int:
+def checking(longest: int, sequences: int, width: int, shown: int = 0, masked: int = 0) -> int:
     """Return the memory of a set's leak check.
 
     Parameters
@@ -282,8 +282,12 @@ def checking(longest: int, sequences: int, width: int, shown: int = 0) -> int:
         Rows of all its tables, and the bases of the longest.
     shown : int
         Bases of the windows of an epoch of the second pretraining.
+    masked : int
+        Bases of the genome that soft-masking turned into N.
     """
-    own = longest + OF_SHOWN * shown + MAPS * (shown > 0)
+    own = longest
+    if shown:
+        own += OF_SHOWN * shown + min(MAPS, longest) + int(OF_MASKED_BASE * masked)
     return SNAKEMAKE + NUMBA + own + 2 * of_sequences(sequences, width)
 
 
@@ -346,7 +350,22 @@ def scanning(model: dict, models: int, width: int, gpus: int = 1) -> int:
     return own + TORCH + of_prediction(model, MINING_ROWS * width)
 
 
-def annotating(model: dict, models: int, width: int, text: int, gpus: int = 1) -> int:
-    """Return the host memory of scoring the variants of a VCF file with `text` bytes, unpacked."""
-    alleles = text // OF_RECORD
+def annotating(model: dict, models: int, width: int, size: int, packed: bool, gpus: int = 1) -> int:
+    """Return the host memory of scoring the variants of a VCF file.
+
+    Parameters
+    ----------
+    model : dict
+    models : int
+        How many score them.
+    width : int
+        Bases of their windows.
+    size : int
+        Bytes of the file.
+    packed : bool
+        Whether it is, by bgzip or as BCF.
+    gpus : int
+        0 for the CPU.
+    """
+    alleles = size // (OF_PACKED_VARIANT if packed else OF_VARIANT)
     return scanning(model, models, width, gpus) + alleles * (OF_ALLELE + OF_EFFECT * models)

@@ -142,8 +142,8 @@ def fine_tuning(args: Mapping, facts: Mapping) -> str:
     )
     if args["group_by"] != "dataset":
         text += (
-            " Training positives that stood in the validation or test part of another set of "
-            "the group were left out."
+            " Training positives that stood in the validation or test part of a set of the group, "
+            "or were near duplicates of one there, were left out."
         )
     before, after = (
         [m[f"lm_bits_per_base_{when}"] for m in facts["metrics"]] for when in ("before", "after")

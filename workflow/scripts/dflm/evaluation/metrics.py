@@ -151,7 +151,7 @@ def leak_counts(leaks: Mapping, corpus: bool, shown: bool = False) -> dict:
 def auroc_unshown(
     names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, leaks: Mapping
 ) -> float | None:
-    """Return the AUROC without the test sequences that the second pretraining was shown.
+    """Return the AUROC without the test positives that the second pretraining was shown.
 
     Of every method, so that methods can be compared by it.
 
@@ -171,7 +171,7 @@ def auroc_unshown(
     if leaks["shown"] is None:
         return None
     shown = {name for found in leaks["shown"]["names"].values() for name in found}
-    left = np.array([name not in shown for name in names], dtype=bool)
+    left = np.array([name not in shown for name in names], dtype=bool) | (labels != 1)
     if len(set(labels[left].tolist())) < 2:
         return None
     return auroc(labels[left], probabilities[left])

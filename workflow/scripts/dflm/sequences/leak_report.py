@@ -129,6 +129,7 @@ def _shown(sequences: Sequence[str], corpus: Corpus, windows: Mapping, width: in
         # An N behind each, so that nothing stands in two of them.
         apart = np.pad(drawn, ((0, 0), (0, 1)), constant_values=N)
         levels = np.maximum(levels, find_in_pieces(sequences, [apart.reshape(-1)], width)[0])
+        del drawn, apart  # before the next are drawn
     return levels
 
 

@@ -71,7 +71,7 @@ def pick_device(
     return torch.device("cpu")
 
 
-_HOW = {False: "", True: ", deterministic algorithms only"}
+_HOW = {False: "", True: ", deterministic algorithms where there are any"}
 
 
 def deterministic() -> bool:

@@ -237,7 +237,8 @@ def train_cnn(
         "train_sha256": sha256_of(train),
         "validation_sha256": sha256_of(validation),
     }
-    saved = Checkpoint(checkpoint, provenance)
+    # The layout of a state, so that one of another is not taken for this.
+    saved = Checkpoint(checkpoint, {**provenance, "layout": 2})
     if (state := saved.load()) is not None:
         run.load_state_dict(state)
     run.run(saved)
