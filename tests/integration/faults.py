@@ -40,7 +40,7 @@ WORLD = {
         ]
     },
     "seeds": 2,
-    "ensemble": True,
+    "ensemble": ["full"],
     "baselines": ["floor", "gkm", "cnn"],
     "gkm": {"word": 6, "informative": 4, "costs": [1.0]},
     "cnn": {"widths": [12], "filters": 8, "epochs": 3, "batch_size": 32},

@@ -98,9 +98,9 @@ def prepare(
     if select:
         config["datasets"]["select"] = select
     if ablations is not None:
-        config["ablations"] = ablations
+        config |= {"ablations": ablations, "ensemble": []}
     if uncapped:
-        config |= {"baselines": [], "ablations": []}
+        config |= {"baselines": [], "ablations": [], "ensemble": []}
         given = uncapped.resolve() / "results" / "discriminate"
         config["language_model"]["pretrained"] = str(given)
         config["chipseq"]["max_peaks"] = None

@@ -168,7 +168,7 @@ def methods(rules, config):
 
 def test_methods_are_the_configuration_its_variants_and_baselines_then_their_seeds(rules, read):
     config, _ = read(
-        "seed: 5\nseeds: 2\nensemble: true\nbaselines: [gkm, cnn]\nablations: [random]\n"
+        "seed: 5\nseeds: 2\nensemble: [full]\nbaselines: [gkm, cnn]\nablations: [random]\n"
         "variants: {wide: {classifier: {head: {hidden: '100'}}}}"
     )
     found = methods(rules, config)

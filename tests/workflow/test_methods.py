@@ -36,7 +36,7 @@ def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
 
 
 def test_an_ensemble_takes_the_predictions_of_all_seeds_and_trains_nothing(snakemake):
-    chosen = ("--config", "ensemble=true", "seeds=3")
+    chosen = ("--config", "ensemble=[full]", "seeds=3")
     jobs, output = snakemake.plan(*chosen)
     sets = len(NAMES)
     assert jobs["train_classifier"] == jobs["predict"] == 3 * sets
@@ -46,8 +46,22 @@ def test_an_ensemble_takes_the_predictions_of_all_seeds_and_trains_nothing(snake
         *chosen, "--", f"results/methods/ensemble/classify/{NAMES[0]}/predictions.tsv"
     )
     assert (jobs["predict"], jobs["run_ensemble"]) == (3, 1)
-    output = snakemake("-n", "--config", "ensemble=true", fails=True)
-    assert "ensemble is true and seeds 1" in output
+    output = snakemake("-n", "--config", "ensemble=[full]", fails=True)
+    assert "and seeds 1; it averages several trainings" in output
+    output = snakemake("-n", "--config", "ensemble=[full, cnn]", "baselines=[cnn]", fails=True)
+    assert "ensemble: cnn is no method of DFLM in this run (there are: full)" in output
+
+
+def test_an_ensemble_averages_methods_of_other_tokens(snakemake):
+    chosen = ("--config", "ensemble=[full, k4]", "ablations=[k4, random]")
+    _, output = snakemake.plan(
+        *chosen, "--", f"results/methods/ensemble/classify/{NAMES[0]}/predictions.tsv"
+    )
+    assert output.count("rule run_ensemble:") == 1
+    for member in ("", "methods/k4/"):
+        for name in ("model.json", "validation_predictions.tsv", "predictions.tsv"):
+            assert f"results/{member}classify/{NAMES[0]}/{name}" in output
+    assert "methods/random" not in output
 
 
 def test_a_method_that_starts_at_random_needs_no_language_model(snakemake):

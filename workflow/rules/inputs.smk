@@ -133,8 +133,8 @@ def classifier_of(wildcards):
 
 
 def members_of_ensemble():
-    """Return the trainings of the configuration itself, with each seed."""
-    return [method for method in METHODS if method.name == FULL]
+    """Return the trainings that are averaged: of each method named, with each seed."""
+    return [method for method in METHODS if method.name in config["ensemble"]]
 
 
 def ensemble_inputs(wildcards):

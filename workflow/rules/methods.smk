@@ -11,7 +11,7 @@ from collections import namedtuple
 from snakemake.exceptions import WorkflowError
 
 FULL = "full"
-ENSEMBLE = "ensemble"  # the trainings of full with all seeds, averaged
+ENSEMBLE = "ensemble"  # the trainings of some methods with all seeds, averaged
 # What each shipped ablation lays over the configuration.
 ABLATIONS = {
     "random": {"classifier": {"start": "random"}},
@@ -168,8 +168,17 @@ def check_methods(config, schema):
                 break
         known[name] = settings
     reference = config["comparison"]["reference"]
-    if config["ensemble"] and config["seeds"] == 1:
-        yield "ensemble is true and seeds 1; it averages several trainings, so set seeds to 2 or more"
+    for name in config["ensemble"]:
+        if name not in known:
+            yield (
+                f"ensemble: {name} is no method of DFLM in this run{closest(name, known)} "
+                f"(there are: {', '.join(known)})"
+            )
+    if len(config["ensemble"]) == 1 and config["seeds"] == 1:
+        yield (
+            f"ensemble is {config['ensemble']} and seeds 1; it averages several trainings, so name "
+            "another method or set seeds to 2 or more"
+        )
     names = [*known, *([ENSEMBLE] if config["ensemble"] else []), *config["baselines"]]
     if reference not in names:
         yield (

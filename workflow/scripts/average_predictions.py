@@ -1,4 +1,4 @@
-"""Average what a set's classifiers of several seeds predict."""
+"""Average what several classifiers of a set predict."""
 
 from dflm.files import write_json
 from dflm.logs import setup_logging

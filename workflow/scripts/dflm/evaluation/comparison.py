@@ -18,7 +18,7 @@ TITLES = {
     "lm_only": "DFLM, language model only",
     "no_detectors": "DFLM, no detectors",
     "one_strand": "DFLM, one strand",
-    "ensemble": "DFLM, seeds averaged",
+    "ensemble": "DFLM, models averaged",
     "floor": "dinucleotide counts",
     "gkm": "gapped k-mer SVM",
     "lsgkm": "LS-GKM",

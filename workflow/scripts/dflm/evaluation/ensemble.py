@@ -1,4 +1,4 @@
-"""An ensemble: the mean of what classifiers of several seeds say."""
+"""An ensemble: the mean of what several classifiers say."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def average(
 
     References
     ----------
-    The mean of the probabilities of networks that differ in their seed alone: Lakshminarayanan et
-    al., "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017.
+    The mean of the probabilities of several networks: Lakshminarayanan et al., "Simple and scalable
+    predictive uncertainty estimation using deep ensembles", NeurIPS 2017.
     """
     _, labels, forward, reverse = mean_of(validation)
     calibration = calibrate_strands(labels, forward, reverse, fdr=fdr)

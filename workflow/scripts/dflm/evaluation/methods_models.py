@@ -267,7 +267,9 @@ def others(config: Mapping) -> str:
             "splits."
         )
     if config["ensemble"]:
-        texts.append("An ensemble is the mean of their probabilities.")
+        members = listed([f"`{name}`" for name in config["ensemble"]])
+        seeds = ", over all seeds" if config["seeds"] > 1 else ""
+        texts.append(f"An ensemble is the mean of the probabilities of {members}{seeds}.")
     if config["baselines"] or config["ablations"] or config["variants"]:
         texts.append(
             "Methods were compared by paired Wilcoxon tests over the sets, corrected for several "
