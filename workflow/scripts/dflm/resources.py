@@ -48,7 +48,7 @@ OF_LEAF = 40  # an estimate: of a window in the tree of LS-GKM
 GAPPED = 150 * MB  # the tables of readings and the weights
 # A detector's match at a place of a strand, before and after its norm, and their gradients.
 OF_MATCH = 20
-# The same at a place of a classifier's sequence, pooled in two ways; freed memory in between counts.
+# The same at a place of a classifier's sequence, pooled in two ways, with memory freed in between.
 OF_DETECTION = 60
 MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scoring
 DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
