@@ -50,6 +50,7 @@ GAPPED = 150 * MB  # the tables of readings and the weights
 OF_MATCH = 20
 # The same at a place of a classifier's sequence, pooled in two ways, with memory freed in between.
 OF_DETECTION = 60
+OF_DETECTION_FORWARD = 36  # where no gradient is needed
 MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scoring
 DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
 SCANNED = 400 * MB  # a block of a contig, its windows and their scores
@@ -108,7 +109,8 @@ def of_gpu_process(model: dict) -> int:
 
 def of_prediction(model: dict, tokens: int) -> int:
     """Return what a model and a batch of its predictions take on the CPU."""
-    token = OF_UNIT_FORWARD * max(layer_widths(model)) + of_detection(model)
+    token = OF_UNIT_FORWARD * max(layer_widths(model))
+    token += OF_DETECTION_FORWARD * model.get("detectors", 0)
     return 12 * parameters(model) + tokens * token
 
 
