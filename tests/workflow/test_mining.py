@@ -77,10 +77,14 @@ def test_everything_at_once_shares_the_models_and_the_motifs(inputs):
 
 
 def test_a_run_is_packed_with_all_its_models_whatever_the_switch(inputs):
-    jobs, _ = inputs.plan("--", "results/release.zip")
+    jobs, output = inputs.plan("--config", "baselines=[floor]", "--", "results/release.zip")
     assert jobs["pack_model"] == SETS
     assert jobs["pack_release"] == jobs["summarise"] == 1
     assert "attribute" not in jobs
+    packed = output[output.index("rule pack_release:") :]
+    packed = packed[: packed.index("output:")]
+    for name in ("auc.tsv", "comparison.tsv", "methods.tsv", "provenance.json"):
+        assert f"results/summary/{name}" in packed
 
 
 def test_motifs_of_sets_that_failed_or_were_skipped_keep_their_row(inputs):

@@ -102,13 +102,22 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
         more = others.pop("more", {})
         return set().union(*(mb(amount(each | more, *arguments, **others)) for each in of_both))
 
+    on_device = resources.convolving_on_device(widths, 32, 128, WIDTH)
     # Of a GPU: the batch and the corpus are shared out over those that a job is given.
     assert of_devices(output) == {
         "pretrain_lm": of_each(resources.on_device, 640 * 70, GENOME["train"], gpus=8),
         "finetune_lm": of_each(resources.on_device, 800 * WIDTH),
         "train_classifier": of_each(resources.on_device, 400 * WIDTH, more=DETECTORS),
         "predict": {"0"},
+        "run_cnn": mb(on_device),
     }
+    # What all jobs together may take bounds what one of them is given.
+    kept = [small, "discriminate={epochs: 0}"]
+    none = snakemake("--dry-run", "--resources", "gpu=0", "--config", *kept)
+    assert amounts(none)["pretrain_lm"] == mb(
+        resources.pretraining(model, 640, 70, GENOME["train"], gpus=0)
+    )
+    assert set().union(*of_devices(none).values()) == {"0"}
 
 
 def test_motif_detectors_count_wherever_a_classifier_is_at_work(snakemake):

@@ -108,6 +108,7 @@ rule run_cnn:
         gpu=1,
         gpu_share=100,
         mem_mb=memory(convolving_needs),
+        gpu_mem_mb=device_memory(convolving_on_device),
         runtime=growing(240),
     params:
         args=setting("cnn"),

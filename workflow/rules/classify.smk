@@ -3,6 +3,7 @@
 
 localrules:
     write_set_page,
+    plot_learning_curve,
 
 
 rule train_classifier:

@@ -376,5 +376,5 @@ def release_inputs(wildcards):
     names += ["motifs.tsv", "motifs.html"] if mines("motifs") else []
     return dict(
         models=[f"results/models/{row['dataset']}" for row in good_rows(all_rows())],
-        summary=[f"results/summary/{name}" for name in names],
+        summary=[f"results/summary/{name}" for name in names] + comparison_files(),
     )

@@ -40,11 +40,21 @@ def device_memory(amount):
     return gpu_mem_mb
 
 
+def number_of(resource):
+    """Return the number that a resource is; None without one, or while it is still an expression."""
+    value = getattr(resource, "value", None) if resource and not resource.is_evaluable() else None
+    return value if isinstance(value, int) else None
+
+
 def given(rulename, resource, default):
-    """Return what a rule is given of a resource, by itself, a profile or the command line."""
-    found = workflow.get_rule(rulename).resources.get(resource)
-    known = found is not None and not found.is_evaluable() and isinstance(found.value, int)
-    return found.value if known else default
+    """Return what a rule is given of a resource, by itself, a profile or the command line.
+
+    What --resources has of it for all jobs together bounds that.
+    """
+    amount = number_of(workflow.get_rule(rulename).resources.get(resource))
+    limit = number_of(workflow.global_resources.get(resource))
+    amount = default if amount is None else amount
+    return amount if limit is None else min(amount, limit)
 
 
 def gpus_of(rulename):
@@ -204,6 +214,12 @@ def convolving_needs(settings, input, rulename):
     cnn, gpus = settings["cnn"], gpus_of(rulename)
     batch = cnn["batch_size"]
     return NEEDS.convolving(cnn["widths"], cnn["filters"], batch, *set_sizes(input.train), gpus)
+
+
+def convolving_on_device(settings, input, rulename):
+    cnn, gpus = settings["cnn"], gpus_of(rulename)
+    batch, width = cnn["batch_size"], set_sizes(input.train)[1]
+    return NEEDS.convolving_on_device(cnn["widths"], cnn["filters"], batch, width, gpus)
 
 
 def attributing_needs(settings, input, rulename):

@@ -102,6 +102,11 @@ def of_detection(model: dict) -> int:
     return OF_DETECTION * model.get("detectors", 0)
 
 
+def of_matches(widths: list[int], filters: int, sequences: int, width: int) -> int:
+    """Return what a convolutional network's detectors take on both strands of sequences."""
+    return OF_MATCH * 2 * sequences * (width + max(widths)) * filters * len(widths)
+
+
 def of_gpu_process(model: dict) -> int:
     """Return what a process takes of the host's memory when it trains or predicts on a GPU."""
     return CUDA + 12 * parameters(model)
@@ -326,8 +331,19 @@ def convolving(
     own = SNAKEMAKE + LEARN + NUMBA - PLAIN + of_sequences(sequences, width)
     if gpus:
         return own + CUDA
-    places = 2 * min(2 * batch_size, sequences) * (width + max(widths))
-    return own + TORCH + OF_MATCH * places * filters * len(widths)
+    return own + TORCH + of_matches(widths, filters, min(2 * batch_size, sequences), width)
+
+
+def convolving_on_device(
+    widths: list[int], filters: int, batch_size: int, width: int, gpus: int = 1
+) -> int:
+    """Return the memory that a convolutional network takes of a GPU; an estimate, as `on_device`.
+
+    Parameters are those of `convolving`.
+    """
+    if not gpus:
+        return 0
+    return CUDA_CONTEXT + of_matches(widths, filters, 2 * batch_size, width)
 
 
 def evaluating(sequences: int, width: int) -> int:
