@@ -39,6 +39,7 @@ def put_set(folder, dataset: str, text: str = HEADER + ROWS, parts=("AC", "B")):
         HEADER + ROWS,
         (HEADER + ROWS).replace("\n", "\r\n"),
         HEADER + ROWS + "\n",
+        " \n\n" + HEADER + ROWS + "\t\n",
         "Bound\tmore\tseq\tEventID\n1\tx\tACGTN\tseq_1_peak\n0\t\tACGTA\tseq_1_shuf\n",
     ],
 )
@@ -73,7 +74,8 @@ def test_a_malformed_table_is_named_with_its_line(tmp_path, text, says):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", gzip.compress(b"", mtime=0), gzip.compress(HEADER.encode(), mtime=0)]
+    "content",
+    [b"", b"\n \n", gzip.compress(b"", mtime=0), gzip.compress(HEADER.encode(), mtime=0)],
 )
 def test_an_empty_file_is_an_error_of_its_own(tmp_path, content):
     (tmp_path / "a.seq.gz").write_bytes(content)

@@ -62,11 +62,13 @@ def test_the_pooled_detectors_are_the_maximum_and_the_mean_of_a_plain_loop():
     tokens = torch.randint(0, 5, (3, 12), generator=torch.Generator().manual_seed(3))
     model(tokens)
     letters = np.concatenate([np.full((1, 4), 0.25), np.eye(4)])
+    assert (tokens[:, [0, -1]] == 0).any()  # a row with Ns at an end, which are no part of it
     for row in range(3):
         best, mean = [], []
+        own = np.trim_zeros(tokens[row].numpy())
         for convolution, norm in zip(model.detectors, model.norms, strict=True):
             width = convolution.kernel_size[0]
-            code = np.pad(tokens[row].numpy(), width // 2)
+            code = np.pad(own, width // 2)
             strands = [letters[code], letters[np.where(code == 0, 0, 5 - code)[::-1]]]
             for i, weight in enumerate(convolution.weight.detach().numpy()):
                 matches = [
@@ -92,6 +94,16 @@ def test_scores_do_not_depend_on_the_batch():
     tokens = torch.randint(0, 5, (9, 30), generator=torch.Generator().manual_seed(4))
     parts = torch.cat([model(part) for part in tokens.split(2)])
     torch.testing.assert_close(model(tokens), parts)
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_score_does_not_depend_on_what_a_row_is_filled_up_with(before):
+    model = network().eval()
+    tokens = torch.randint(1, 5, (4, 30), generator=torch.Generator().manual_seed(5))
+    filled = torch.nn.functional.pad(tokens, (before, 40))
+    torch.testing.assert_close(model(filled), model(tokens))
+    with_n = torch.cat([filled, torch.zeros_like(filled[:1])])
+    assert model(with_n).isfinite().all()
 
 
 def write_split(path, rows, labels):

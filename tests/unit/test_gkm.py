@@ -120,6 +120,14 @@ def test_platt_recovers_the_sigmoid_and_survives_separable_scores():
     assert abs(intercept) < 1
 
 
+def test_platt_keeps_the_order_of_scores_that_validation_has_the_other_way_round():
+    values, labels = np.arange(8.0), np.repeat([1, 1, 0, 0], 2)
+    slope, intercept = platt(values, labels)
+    probabilities = 1 / (1 + np.exp(-(slope * values + intercept)))
+    assert (np.diff(probabilities) > 0).all()
+    assert probabilities.mean() == pytest.approx(0.5, abs=1e-3)
+
+
 def write_split(path, rows, labels):
     with write_gzip_text(path) as file:
         file.write(HEADER + "\n")

@@ -10,6 +10,7 @@ import yaml
 from dflm.evaluation.methods_text import REFERENCES, methods_text, write_methods
 from dflm.evaluation.prose import count, listed, number, part, spelled
 from dflm.resources import parameters
+from runs import rule_functions
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
@@ -17,10 +18,7 @@ WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 @pytest.fixture(scope="module")
 def defaults():
     """The configuration that the schema fills in, by the workflow's own functions."""
-    rules = {}
-    for name in ("methods.smk", "config.smk"):
-        path = WORKFLOW / "rules" / name
-        exec(compile(path.read_text(), str(path), "exec"), rules)
+    rules = rule_functions()
     schema = yaml.safe_load((WORKFLOW / "schemas" / "config.schema.yaml").read_text())
 
     def filled(config):
@@ -236,6 +234,7 @@ CASES = {
         ],
         [],
     ),
+    "ensemble of seeds": ({"ensemble": ["full"], "seeds": 2}, ["mean of", "Wilcoxon"], []),
     "baseline": (
         {"baselines": ["cnn"]},
         ["splits, negatives and test sequences stood a conv"],

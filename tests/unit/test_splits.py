@@ -134,6 +134,14 @@ def test_a_family_larger_than_the_validation_part_is_trained_on(tmp_path):
         assert len(split.positives("validation")) == 20
 
 
+def test_a_validation_part_that_comes_out_small_is_told(tmp_path, caplog):
+    shared = random_peaks(1, 5)[0][:20]
+    family = [shared + peak[20:] for peak in random_peaks(300, 6)]
+    split = Split(tmp_path, random_peaks(2) + family, near_duplicate_width=16)
+    assert len(split.positives("validation")) == 2
+    assert "only 2 of 60 wanted rows go to validation" in caplog.text
+
+
 def test_near_duplicates_of_test_rows_are_left_out_on_demand_before_shuffles_are_made(tmp_path):
     peaks, unrelated = random_peaks(60), random_peaks(3, 99)
     near = relatives(peaks[:10])
@@ -270,6 +278,14 @@ def test_leave_out_by_its_definition(sequences, held_out):
     expected = [i for i, sequence in enumerate(sequences) if sequence not in forbidden]
     assert kept.tolist() == expected
     assert left_out == len(sequences) - len(expected)
+
+
+def test_a_name_may_hold_signs_that_end_a_line_elsewhere(tmp_path):
+    rows = ["a\x0bb\x85c\u2028d\tACGT\t1", "e\tACGT\t0"]
+    (tmp_path / "a.tsv").write_text("\n".join(["name\tsequence\tlabel", *rows]) + "\n")
+    names, sequences, labels = read_split(tmp_path / "a.tsv")
+    assert names == ["a\x0bb\x85c\u2028d", "e"]
+    assert (sequences, labels.tolist()) == (["ACGT"] * 2, [1, 0])
 
 
 @pytest.mark.parametrize("text", ["", "name\tseq\n", "name\tsequence\tlabel\na\tACGT\n"])

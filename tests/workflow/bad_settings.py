@@ -7,7 +7,6 @@ is tried by a dry run, see test_config.py.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 from pathlib import Path
 
@@ -15,20 +14,10 @@ import yaml
 from bad_cases import Case, RefusedError
 from dflm.errors import InputError
 from parsers import Parser
-from runs import NAMES, ROOT, write_folder
+from runs import NAMES, ROOT, rule_functions, write_folder
 from snakemake.exceptions import WorkflowError
 
 SCHEMAS = ROOT / "workflow" / "schemas"
-
-
-@functools.cache
-def rule_functions() -> dict:
-    """Return the functions of methods.smk and config.smk, which are plain Python."""
-    namespace: dict = {}
-    for name in ("methods.smk", "config.smk"):
-        path = ROOT / "workflow" / "rules" / name
-        exec(compile(path.read_text(), str(path), "exec"), namespace)
-    return namespace
 
 
 def read_settings(text: str = "") -> tuple[dict, list[dict]]:

@@ -1,5 +1,6 @@
 """Runs of Snakemake in a folder of their own."""
 
+import functools
 import json
 import os
 import re
@@ -45,6 +46,16 @@ class Snakemake:
         rows = re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)
         jobs = {rule: int(number) for rule, number in rows if rule != "total"}
         return jobs, output
+
+
+@functools.cache
+def rule_functions(*more):
+    """Return the functions of methods.smk and config.smk, and of more files of plain Python."""
+    namespace = {}
+    for name in ("methods.smk", "config.smk", *more):
+        path = ROOT / "workflow" / "rules" / name
+        exec(compile(path.read_text(), str(path), "exec"), namespace)
+    return namespace
 
 
 def copy_workflow(snakemake):

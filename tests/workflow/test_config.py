@@ -8,10 +8,10 @@ from unittest import mock
 import pytest
 import yaml
 from bad_cases import REJECTED, attempt
-from bad_settings import CASES, PARSERS, SCHEMAS, read_settings, rule_functions
+from bad_settings import CASES, PARSERS, SCHEMAS, read_settings
 from dflm.evaluation.comparison import METRICS, TITLES
 from parsers import FEW, MANY, try_often
-from runs import NAMES, ROOT
+from runs import NAMES, ROOT, rule_functions
 from snakemake.exceptions import WorkflowError
 
 

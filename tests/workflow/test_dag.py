@@ -323,6 +323,13 @@ def test_failed_sets_keep_their_row_with_the_reason(snakemake):
     assert methods["floor", NAMES[0]]["status"] == "failed"
     assert f"{NAMES[0]}_AC.seq.gz" in methods["floor", NAMES[0]]["reason"]
     assert (summary / "comparison.html").exists()
+    # Of a single result that fails its own message is all that is told.
+    (summary / "auc.tsv").unlink()
+    target = f"results/chipseq/{NAMES[0]}/stats.json"
+    output = snakemake("--keep-going", "--", target, fails=True)
+    assert "_AC.seq.gz" in output
+    assert not re.search("Traceback|KeyError|summary/auc.tsv holds all", output)
+    assert not (summary / "auc.tsv").exists()
     # The rule makes the table anew as soon as it can, although its files are there.
     only_skipped = ("--config", f"datasets={{select: ['{NAMES[1]}']}}")
     jobs, _ = snakemake.plan(*only_skipped, "--", "results/summary/auc.tsv")

@@ -1,6 +1,9 @@
 """What Snakemake plans for several methods: a folder each, and nothing trained twice."""
 
-from runs import NAMES
+import yaml
+from runs import NAMES, ROOT, rule_functions
+
+SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
 
 
 def test_methods_fan_out_and_share_all_that_is_the_same_for_them(snakemake):
@@ -50,6 +53,39 @@ def test_an_ensemble_takes_the_predictions_of_all_seeds_and_trains_nothing(snake
     assert "and seeds 1; it averages several trainings" in output
     output = snakemake("-n", "--config", "ensemble=[full, cnn]", "baselines=[cnn]", fails=True)
     assert "ensemble: cnn is no method of DFLM in this run (there are: full)" in output
+
+
+def what_was_read(**chosen):
+    """Return, by method, whether it read the genome and whether it was shown the tests' windows."""
+    rules = dict(rule_functions("inputs.smk"))
+    config = {}
+    assert not rules["check_schema"](config, SCHEMA)
+    config |= chosen
+    config["classifier"] = config["classifier"] | chosen.get("classifier", {})
+    # Functions look their globals up in the namespace that they were made in.
+    made_in = rules["reads_corpus"].__globals__
+    made_in |= {"config": config, "METHODS": rules["methods_of"](config, SCHEMA)}
+    return {
+        method.name: (made_in["reads_corpus"](method), made_in["was_shown"](method))
+        for method in made_in["METHODS"]
+    }
+
+
+def test_an_ensemble_has_read_what_its_members_have():
+    found = what_was_read(ablations=["random", "lm_only"], ensemble=["full", "random"], seeds=2)
+    assert found == {
+        "full": (True, True),
+        "random": (False, False),
+        "lm_only": (True, False),
+        "ensemble": (True, True),
+    }
+    for ablation, told in (("random", (False, False)), ("lm_only", (True, False))):
+        alone = what_was_read(ablations=[ablation], ensemble=[ablation], seeds=2)
+        assert alone["ensemble"] == told
+    # Nor does it matter which method is the configuration itself.
+    start = {"variants": {"read": {"classifier": {"start": "pretrained"}}}, "ensemble": ["read"]}
+    found = what_was_read(classifier={"start": "random"}, seeds=2, **start)
+    assert found == {"full": (False, False), "read": (True, True), "ensemble": (True, True)}
 
 
 def test_an_ensemble_averages_methods_of_other_tokens(snakemake):

@@ -197,7 +197,7 @@ def evaluation_args(wildcards):
         floor_tolerance=None if method.at else config["evaluate"]["floor_tolerance"],
         both_strands=method.settings["predict"]["both_strands"],
         corpus=reads_corpus(method),
-        shown=reads_corpus(method) and windows_of(method) == windows_shown(),
+        shown=was_shown(method),
     )
 
 
@@ -231,8 +231,9 @@ def benchmarks_of(method, row):
     """Return the paths of the run times that belong to a method on a set."""
     name = row["dataset"]
     if method.kind == ENSEMBLE:
-        members = [path for each in members_of_ensemble() for path in benchmarks_of(each, row)]
-        return [*members, f"benchmarks/{method.at}run_{ENSEMBLE}/{name}.tsv"]
+        members = (path for each in members_of_ensemble() for path in benchmarks_of(each, row))
+        # Once each: members may share a fine-tuning or a classifier.
+        return [*dict.fromkeys(members), f"benchmarks/{method.at}run_{ENSEMBLE}/{name}.tsv"]
     if method.kind != "model":
         return [placed(f"benchmarks/{method.at}run_{method.kind}/{name}.tsv")]
     trained = [f"benchmarks/{home_at('classify', method.at)}train_classifier/{name}.tsv"]

@@ -29,13 +29,14 @@ def summarise_what_exists():
         left = LeftOver(workflow.dag)
     except IncompleteCheckpointException:  # the archive itself failed, so no set is known
         return
-    for summarise in (
-        summarise_sets_that_ended,
-        summarise_motifs_that_ended,
-        compare_what_ended,
-        record_what_ended,
-    ):
-        summarise(left)
+    for table, summarise in {
+        "auc.tsv": summarise_sets_that_ended,
+        "motifs.tsv": summarise_motifs_that_ended,
+        "comparison.tsv": compare_what_ended,
+        "provenance.json": record_what_ended,
+    }.items():
+        if f"results/summary/{table}" in left.jobs:  # not where single results were asked for
+            summarise(left)
 
 
 class LeftOver:
@@ -104,8 +105,6 @@ def summarise_motifs_that_ended(left):
     def table_of(row):
         return motif_tables([row])[0]
 
-    if "results/summary/motifs.tsv" not in left.jobs:
-        return
     lost = left.logs(table_of)
     motifs = {row["dataset"]: table_of(row) for row in left.rows if table_of(row) in left.done}
     made = make_without_rule(
@@ -144,8 +143,6 @@ def compare_what_ended(left):
 
 def record_what_ended(left):
     record = "results/summary/provenance.json"
-    if record not in left.jobs:
-        return
     there = [path for path in left.jobs[record].input.results if os.path.exists(path)]
     make_without_rule(
         left,
@@ -161,7 +158,7 @@ def make_without_rule(left, table, script, task):
     The next run makes them anew by the rule, since these are dated before their inputs and have no
     metadata.
     """
-    if table not in left.jobs or table in left.done:
+    if table in left.done:
         return False
     job = left.jobs[table]
     outputs = job.output

@@ -180,25 +180,33 @@ def evaluation_inputs(wildcards):
 def reads_corpus(method):
     """Say whether a method has read the genome's training contigs, as far as is known.
 
-    What a given language model has read is not.
+    What a given language model has read is not. An ensemble has read what any of its members has.
     """
-    trained = method.kind in ("model", ENSEMBLE)
-    if not trained or method.settings["classifier"]["start"] == "random":
+    if method.kind == ENSEMBLE:
+        return any(map(reads_corpus, members_of_ensemble()))
+    if method.kind != "model" or method.settings["classifier"]["start"] == "random":
         return False
     return method.settings["language_model"]["pretrained"] is None
 
 
 def windows_of(method):
     """Return what draws the windows of a method's second pretraining, or None without one."""
-    if not reads_corpus(method) or not discriminates(method.settings):
+    if method.kind != "model" or not reads_corpus(method) or not discriminates(method.settings):
         return None
     chosen = method.settings["discriminate"]
     return {key: chosen[key] for key in ("epochs", "windows", "width")} | {"seed": config["seed"]}
 
 
 def windows_shown():
-    """Return those of the configuration itself, which the leak check looks through."""
-    return windows_of(METHODS[0])
+    """Return those that the leak check looks through: of the first method that has some."""
+    return next(filter(None, map(windows_of, METHODS)), None)
+
+
+def was_shown(method):
+    """Say whether a method was shown the windows of `windows_shown`, an ensemble by any member."""
+    if method.kind == ENSEMBLE:
+        return any(map(was_shown, members_of_ensemble()))
+    return windows_of(method) is not None and windows_of(method) == windows_shown()
 
 
 def corpus_of_any(wildcards):

@@ -270,7 +270,7 @@ def others(config: Mapping) -> str:
         members = listed([f"`{name}`" for name in config["ensemble"]])
         seeds = ", over all seeds" if config["seeds"] > 1 else ""
         texts.append(f"An ensemble is the mean of the probabilities of {members}{seeds}.")
-    if config["baselines"] or config["ablations"] or config["variants"]:
+    if any(config[key] for key in ("baselines", "ablations", "variants", "ensemble")):
         texts.append(
             "Methods were compared by paired Wilcoxon tests over the sets, corrected for several "
             "comparisons by Holm's method."

@@ -148,18 +148,15 @@ def leak_counts(leaks: Mapping, corpus: bool, shown: bool = False) -> dict:
     return found | {"test_positives_shown": None if counted is None else sum(counted)}
 
 
-def auroc_unshown(
-    names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, leaks: Mapping
-) -> float | None:
+def auroc_unshown(labels: np.ndarray, probabilities: np.ndarray, leaks: Mapping) -> float | None:
     """Return the AUROC without the test positives that the second pretraining was shown.
 
     Of every method, so that methods can be compared by it.
 
     Parameters
     ----------
-    names : sequence of str, shape=(n,)
     labels, probabilities : numpy.ndarray
-        shape=(n,) each.
+        shape=(n,) each, in the order of the test file.
     leaks : mapping
         What `dflm.sequences.leak_report.check_leaks` returned.
 
@@ -170,8 +167,8 @@ def auroc_unshown(
     """
     if leaks["shown"] is None:
         return None
-    shown = {name for found in leaks["shown"]["names"].values() for name in found}
-    left = np.array([name not in shown for name in names], dtype=bool) | (labels != 1)
+    left = labels != 1
+    left |= ~np.isin(np.arange(len(labels)), leaks["shown"]["rows"])
     if len(set(labels[left].tolist())) < 2:
         return None
     return auroc(labels[left], probabilities[left])
@@ -282,7 +279,7 @@ def evaluate(
             record[f"{part}_{kind}"] = counts[f"{part}_{kind}"]
     found = read_json(leaks)
     record |= leak_counts(found, args["corpus"], args["shown"])
-    record["auroc_unshown"] = auroc_unshown(names, labels, probabilities, found)
+    record["auroc_unshown"] = auroc_unshown(labels, probabilities, found)
     chosen = None
     if "calibration" in model:
         chosen = calibration_in(model, args["both_strands"], card)

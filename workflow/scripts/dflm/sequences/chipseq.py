@@ -70,16 +70,17 @@ def read_set(path: str | os.PathLike) -> tuple[list[str], list[str], np.ndarray]
     sequences: list[str] = []
     labels: list[int] = []
     lines = text_lines(path, mend)
-    header = next(lines, (0, ""))[1].split("\t")
-    if header == [""]:
+    first, text = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+    header = text.split("\t")
+    if not first:
         raise EmptySetError("the file is empty", path)
     missing = [column for column in NEEDED if column not in header]
     if missing:
-        raise InputError(f"line 1: no column {', '.join(missing)}", path, mend)
+        raise InputError(f"line {first}: no column {', '.join(missing)}", path, mend)
     name_at, sequence_at, label_at = (header.index(column) for column in NEEDED)
     for number, line in lines:
         fields = line.split("\t")
-        if fields == [""]:
+        if not line.strip():
             continue
         if len(fields) != len(header):
             raise InputError(

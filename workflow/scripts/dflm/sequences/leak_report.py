@@ -53,7 +53,8 @@ def check_leaks(
         The windows of that genome that a second pretraining has told from their shuffles:
         ``epochs``, ``windows`` of each, ``width`` and ``seed``, as
         `dflm.training.discriminate.discriminate` draws them. A test peak among them was shown
-        with an answer, that it is no shuffle.
+        with an answer, that it is no shuffle. Of windows narrower than `width` a test peak has to
+        hold a whole one.
 
     Returns
     -------
@@ -63,7 +64,8 @@ def check_leaks(
         that have one in either; ``corpus``, None without a genome, else by ``train`` and
         ``validation`` contigs the rows of the test table that stand there, ``not_looked_up`` and
         ``bases`` (the genome's, N included); ``shown``, None without `windows`, else the rows of
-        the test table that share bases with one. Each as ``exact`` and ``near``, numbers of
+        the test table that share bases with one, also by their ``rows``, from 0, since names need
+        not be unique. Each as ``exact`` and ``near``, numbers of
         ``positives`` and ``negatives``, and ``names``, those of the rows; near are those that
         are not exact.
 
@@ -110,12 +112,13 @@ def check_leaks(
         corpus = Corpus(genome, "train", min_run=windows["width"])
         levels = _shown(sequences, corpus, windows, width)
         record["shown"] = _describe(names, labels, levels)
+        record["shown"]["rows"] = np.flatnonzero(levels).tolist()
         log.info(
             "%s: %d of %d test sequences share %d bases with a window of the second pretraining",
             dataset,
             np.count_nonzero(levels),
             len(names),
-            width,
+            min(width, windows["width"]),
         )
     write_json(output, record)
     return record
@@ -123,6 +126,7 @@ def check_leaks(
 
 def _shown(sequences: Sequence[str], corpus: Corpus, windows: Mapping, width: int) -> np.ndarray:
     """Return the levels of sequences in the windows of all epochs."""
+    width = min(width, windows["width"])
     levels = np.zeros(len(sequences), dtype=np.int8)
     for epoch in range(windows["epochs"]):
         drawn = draw_windows(corpus, windows["windows"], windows["width"], (windows["seed"], epoch))

@@ -8,6 +8,7 @@ as it is.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from dflm.sequences.kmers import AMBIGUOUS, decode, encode
 from dflm.sequences.leaks import Row, families, remove_leaks
 from dflm.sequences.shuffle import dinucleotide_shuffle_list
 
+log = logging.getLogger(__name__)
 HEADER = "name\tsequence\tlabel"
 _TO_N = str.maketrans("U" + AMBIGUOUS, "T" + "N" * len(AMBIGUOUS))
 _COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
@@ -220,7 +222,8 @@ def read_split(path: str | os.PathLike) -> tuple[list[str], list[str], np.ndarra
     """
     try:
         with open_text(path) as stream:
-            lines = stream.read().splitlines()
+            # By line feeds alone: other signs that end a line may stand in a name.
+            lines = stream.read().removesuffix("\n").split("\n")
     except (*BROKEN_GZIP, UnicodeDecodeError) as error:
         raise InputError(
             f"the file is damaged ({error})", path, "run split_chipseq again"
@@ -334,6 +337,15 @@ def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int, widt
             taken += len(members[family])
     if not held_out and members:
         held_out.update(min(members.values(), key=len))
+        taken = len(min(members.values(), key=len))
+    if 2 * taken < wanted:
+        log.warning(
+            "%s: only %d of %d wanted rows go to validation, as the others are near duplicates of "
+            "each other; what is chosen by them, epochs and thresholds, is uncertain",
+            dataset,
+            taken,
+            wanted,
+        )
     return held_out
 
 

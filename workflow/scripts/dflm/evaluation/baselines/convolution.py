@@ -82,8 +82,15 @@ class ConvolutionalNetwork(nn.Module):
         self.register_buffer("one_hot", one_hot, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return scores, shape (B,), of tokens, shape (B, L) int64: 0 for N, 1 to 4 for ACGT."""
+        """Return scores, shape (B,), of tokens, shape (B, L) int64: 0 for N, 1 to 4 for ACGT.
+
+        A row's Ns at either end are no part of it: shorter rows are filled up with them.
+        """
         best, mean = [], []
+        known = tokens != 0
+        ragged = not bool(known[:, [0, -1]].all())
+        # Whether at or before a place, and whether at or behind it, a base is known.
+        begun, unended = known.cummax(1).values, known.flip(1).cummax(1).values.flip(1)
         for detectors, norm in zip(self.detectors, self.norms, strict=True):
             # The margin is the same at both ends, so that it means the same on both strands.
             margin = detectors.kernel_size[0] // 2
@@ -91,6 +98,17 @@ class ConvolutionalNetwork(nn.Module):
             # Channels are A, C, G, T: to turn their order around is to complement.
             strands = torch.cat([bases, bases.flip(1, 2)])  # (2B, 4, L + 2 * margin)
             matches = functional.relu(norm(detectors(strands)))  # (2B, filters, positions)
+            if not ragged:
+                best.append(torch.maximum(*matches.amax(dim=2).chunk(2)))
+                mean.append(sum(matches.mean(dim=2).chunk(2)) / 2)
+                continue
+            # A detector of even width has one place more than there are bases.
+            more = matches.size(2) - tokens.size(1)
+            inside = functional.pad(begun, (0, more), value=True)
+            inside = inside & functional.pad(unended, (more, 0), value=True)
+            inside = torch.cat([inside, inside.flip(1)]).unsqueeze(1)
+            matches = matches * inside  # they are 0 or above
             best.append(torch.maximum(*matches.amax(dim=2).chunk(2)))
-            mean.append(sum(matches.mean(dim=2).chunk(2)) / 2)
+            means = matches.sum(dim=2) / inside.sum(dim=2).clamp(min=1)
+            mean.append(sum(means.chunk(2)) / 2)
         return self.head(torch.cat([*best, *mean], dim=1)).squeeze(1)  # (B,)

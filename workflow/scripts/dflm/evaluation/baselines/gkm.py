@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 WORD_MAX = 12
 INFORMATIVE_MAX = 8
 FORMAT = "dflm-gkm 1"
+FLATTEST = 1e-3  # slope of the sigmoid over the spread of scores, at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,9 @@ def platt(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     Returns
     -------
     slope, intercept : float
-        Of the probability 1 / (1 + exp(-(slope * value + intercept))).
+        Of the probability 1 / (1 + exp(-(slope * value + intercept))); the slope is above 0, so
+        that probabilities have the order of the scores, also where `labels` have it the other way
+        round by chance.
 
     References
     ----------
@@ -175,7 +178,11 @@ def platt(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         np.repeat([1, 0], len(values)),
         sample_weight=np.concatenate([target, 1 - target]),
     )
-    return float(model.coef_[0, 0]) / spread, float(model.intercept_[0])
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope < FLATTEST:
+        slope, intercept = FLATTEST, float(np.log(target.mean() / (1 - target.mean())))
+        intercept -= slope * float(np.mean(values)) / spread
+    return slope / spread, intercept
 
 
 def predict_gkm(*, model: Path, sequences: Path, predictions: Path) -> None:

@@ -30,6 +30,7 @@ from dflm.software import made_by
 log = logging.getLogger(__name__)
 TRAIN, PREDICT = "gkmtrain", "gkmpredict"
 THREADS = (1, 4, 16)  # other numbers are refused
+LONGEST = 2047  # bases; of a longer sequence it reads the first ones only
 
 
 def run_lsgkm(
@@ -62,7 +63,8 @@ def run_lsgkm(
     Raises
     ------
     InputError
-        If the programs are not installed or fail, or a split file is wrong.
+        If the programs are not installed or fail, or a split file is wrong or has sequences
+        of more than `LONGEST` bases.
     """
     programs = {name: _program(name) for name in (TRAIN, PREDICT)}
     options = ["-T", str(max(number for number in THREADS if number <= max(1, threads)))]
@@ -71,6 +73,13 @@ def run_lsgkm(
     names, bases, labels = read_split(sequences)
     if not names:
         raise InputError("holds no sequences to predict", sequences)
+    for path, part in ((train, learnt), (validation, held), (sequences, bases)):
+        if (longest := max(map(len, part), default=0)) > LONGEST:
+            raise InputError(
+                f"a sequence has {longest:,} bases, of which LS-GKM reads the first {LONGEST:,} only",
+                path,
+                "take lsgkm out of `baselines` (gkm reads them whole), or set a smaller peaks.width",
+            )
     with tempfile.TemporaryDirectory() as folder:
         parts = {label: Path(folder) / f"{label}.fa" for label in (1, 0)}
         for label, path in parts.items():
