@@ -76,9 +76,9 @@ def run_lsgkm(
     for path, part in ((train, learnt), (validation, held), (sequences, bases)):
         if (longest := max(map(len, part), default=0)) > LONGEST:
             raise InputError(
-                f"a sequence has {longest:,} bases, of which LS-GKM reads the first {LONGEST:,} only",
+                f"a sequence has {longest:,} bases; LS-GKM reads the first {LONGEST:,} only",
                 path,
-                "take lsgkm out of `baselines` (gkm reads them whole), or set a smaller peaks.width",
+                "take lsgkm out of `baselines`, where gkm reads them whole, or lower peaks.width",
             )
     with tempfile.TemporaryDirectory() as folder:
         parts = {label: Path(folder) / f"{label}.fa" for label in (1, 0)}
