@@ -98,6 +98,7 @@ VARIANTS += [
     unscored("a position beyond 32 bits", "chr1\t99999999999\t.\tT\tA\t.\t.\t.", "no_window"),
     unscored("a reference that is no base", "chr1\t101\t.\tZ\tA\t.\t.\t.", "symbolic_allele"),
     unscored("an allele of protein", "chr1\t101\t.\tT\tMKL\t.\t.\t.", "symbolic_allele"),
+    unscored("an unknown allele", "chr1\t101\t.\tT\tN\t.\t.\t.", "unknown_allele"),
     unscored("a symbolic allele", "chr1\t101\t.\tT\t<DEL>\t.\t.\t.", "symbolic_allele"),
     unscored("a long allele", "chr1\t101\t.\tT\t" + "ACGT" * 9 + "\t.\t.\t.", "too_long"),
 ]

@@ -1,11 +1,13 @@
 """Files are whole or not there, and the same content gives the same bytes."""
 
 import gzip
+import json
 import os
 import pickle
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,34 @@ def test_text_is_read_plain_or_gzipped_whatever_the_name(tmp_path):
         assert (one.read(), two.read()) == ("plain", "packed")
     with pytest.raises(InputError, match="no such file"):
         open_text(tmp_path / "c")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_read_whole(tmp_path, pack):
+    text = "".join(f"line {i}\n" for i in range(20_000))
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit((tmp_path / "pipe").write_bytes, pack(text.encode()))
+        with open_text(tmp_path / "pipe") as stream:
+            assert stream.read() == text
+        written.result()
+
+
+def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "there" / "a.json"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        write_json(pipe, {"a": 1})
+        assert json.loads(read.result()) == {"a": 1}
+    assert pipe.is_fifo()
+    target.parent.mkdir()
+    target.write_text("{}")
+    link.symlink_to(target)
+    write_json(link, {"a": 2})
+    assert link.is_symlink()
+    assert read_json(target) == {"a": 2}
+    assert os.listdir(target.parent) == ["a.json"]
 
 
 def test_an_input_error_survives_another_process():

@@ -312,6 +312,25 @@ def test_regions_are_scanned_like_contigs(scorer, world, tmp_path):
     assert b.scores.forward[0] == pytest.approx(alone.forward[0], abs=1e-4)
 
 
+def test_regions_are_widened_before_they_are_put_in_order():
+    found = merge_regions(
+        [("a", 700, 990), ("a", 1000, 1500), ("a", 1001, 1003)], {"a": 2000}, 101, pad=True
+    )
+    assert found == [("a", 700, 1500)]
+
+
+def test_calls_of_two_regions_are_apart_too(scorer, world, tmp_path):
+    _, _, path = world
+    genome = open_genome(path)
+    parts = ScanParts(tmp_path, {})
+    scan_regions([("b", 500, 560), ("b", 600, 660)], genome, scorer, SETTINGS, parts)
+    for apart, number in ((WIDTH, 2), (500, 1)):
+        lines = list(call_lines(parts.pieces(), scorer, SETTINGS, 0.0, apart))
+        assert len(lines) == number
+    best = max(piece.scores.log_odds.max() for piece in parts.pieces())
+    assert float(lines[0].split("\t")[8]) == pytest.approx(best, rel=1e-4)
+
+
 def test_a_genome_is_read_at_any_place(world, tmp_path):
     contigs, _, path = world
     genome = open_genome(path)

@@ -166,8 +166,18 @@ def test_a_long_sequence_is_scored_by_its_best_window(scorer):
     assert best.windows.tolist() == [len(starts), 1]
 
 
+def test_a_gap_is_never_the_best_window(scorer):
+    rng = np.random.default_rng(5)
+    codes = np.concatenate([random_codes(rng, 90), np.full(300, N), random_codes(rng, 90)])
+    best = best_windows(scorer, [codes.astype(np.uint8)], WIDTH, 1)
+    assert (codes[best.starts[0] : best.ends[0]] == N).mean() <= 0.1
+    expected = 2 * (90 - WIDTH + 1 + WIDTH // 10)
+    assert best.windows.tolist() == [expected]
+
+
 def test_nothing_to_read_has_a_row_without_a_score(scorer):
-    sequences = [encode("N" * 50), encode("ACG"), bound_sequences(np.random.default_rng(4), 1)[0]]
+    assert scorer.k == 3
+    sequences = [encode("ACN" * 13), encode("ACG"), bound_sequences(np.random.default_rng(4), 1)[0]]
     rows = [row.split("\t") for row in prediction_rows(scorer, "abc", sequences, WIDTH, 5)]
     assert [row[5] for row in rows[:2]] == [".", "."]
     assert float(rows[2][5]) > 0.9

@@ -1,5 +1,7 @@
 """Variants: what makes or breaks a planted motif comes first; what cannot be scored is told."""
 
+import copy
+import gzip
 import tracemalloc
 from collections import Counter
 
@@ -10,6 +12,7 @@ from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
 from dflm.mining.scoring import StrandScores
 from dflm.mining.variants.alleles import Variant, haplotypes, why_not
+from dflm.mining.variants.annotation import annotate
 from dflm.mining.variants.effects import effects_of, shuffled_null, significance
 from dflm.mining.variants.files import (
     COLUMNS,
@@ -142,20 +145,60 @@ def test_what_cannot_be_scored_says_why(scorer, world):
         Variant("chr9", 10, "A", "C"),
         Variant("chr1", 50, text[50], "A" * 50),
         Variant("chr1", 3104, "N", "A"),
+        Variant("chr1", 10, text[10], "N"),
     ]
     scored = score_variants(
         [*some, variants[0]], genome, [scorer], VariantSettings(null="none", max_n=0.0)
     )
     status = [line.split("\t")[6] for line in variant_lines(scored)]
-    assert status[:5] == [
+    assert status[:6] == [
         "symbolic_allele",
         "symbolic_allele",
         "unknown_contig",
         "too_long",
         "no_window",
+        "unknown_allele",
     ]
     with pytest.raises(InputError, match="none of the variants' contigs"):
         score_variants(some[2:3], genome, [scorer], VariantSettings())
+
+
+def test_an_unknown_base_of_the_reference_allele_is_the_genome_s(scorer, world):
+    genome, variants, _, text, _ = world
+    known = variants[0]
+    some = [
+        Variant("chr1", known.position, "N", known.alt),
+        Variant("chr1", known.position, "N", text[known.position]),
+    ]
+    scored = score_variants([known, *some], genome, [scorer], VariantSettings(null="none"))
+    delta = scored.effects[0].delta_log_odds
+    assert delta[0] == delta[1] != 0
+    assert delta[2] == 0
+
+
+def test_each_model_says_of_itself_what_it_did_not_score(scorer, tmp_path):
+    codes = random_codes(np.random.default_rng(24), 60)
+    text = decode(codes)
+    fasta = write_fasta(tmp_path / "g.fa", {"c": codes})
+    wide = copy.copy(scorer)
+    wide.name, wide.card = "WIDE", scorer.card | {"training": {"width": 90}}
+    (tmp_path / "in.vcf").write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=c>\n##contig=<ID=long>\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"c\t31\t.\t{text[30]}\t{other(text[30])}\t.\t.\t.\n"
+        "long\t600000000\t.\tA\tC\t.\t.\t.\n"
+    )
+    for scorers in ([scorer, wide], [wide, scorer]):
+        out = tmp_path / "out.vcf.gz"
+        annotate(scorers, tmp_path / "in.vcf", fasta, None, out, VariantSettings(null="none"))
+        with gzip.open(out, "rt") as stream:
+            here, far = (line.split("\t")[7] for line in stream if not line.startswith("#"))
+        assert here.count("|PLANTED|") == 1
+        assert f"DFLM_SKIPPED={other(text[30])}|WIDE|no_window" in here
+        assert far.strip() == "DFLM_SKIPPED=C|*|unknown_contig"
+        # Behind 2**29 bases an index of the usual kind ends.
+        assert (tmp_path / "out.vcf.gz.csi").exists()
+        assert not (tmp_path / "out.vcf.gz.tbi").exists()
 
 
 @pytest.fixture
@@ -191,7 +234,7 @@ def test_a_vcf_comes_back_with_what_variants_do(scorer, world, vcf, tmp_path):
         fields = records[0].info["DFLM"][0].split("|")
         assert fields[:2] == [records[0].alts[0], "PLANTED"]
         assert float(fields[2]) == pytest.approx(scored.effects[0].delta_log_odds[0], rel=1e-4)
-        assert records[1].info["DFLM_SKIPPED"] == ("<DEL>|symbolic_allele",)
+        assert records[1].info["DFLM_SKIPPED"] == ("<DEL>|*|symbolic_allele",)
         assert list(records[0].filter) == ["q"]
     assert (tmp_path / "out.vcf.gz.tbi").is_file()
     assert write_variant_table(tmp_path / "t.tsv", scored) == 4

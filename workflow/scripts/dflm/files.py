@@ -44,7 +44,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The sibling keeps the ending of `path`, since several writers choose their format by it.
     When the block raises, the sibling is removed and what stood at `path` stays as it was. A
-    sibling that a killed process left is removed by the next one that writes `path`.
+    sibling that a killed process left is removed by the next one that writes `path`. Of a link the
+    file that it leads to is written. What is no file, a pipe or /dev/null, cannot be replaced and
+    is written itself.
 
     Parameters
     ----------
@@ -57,6 +59,11 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         The sibling to write.
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -139,26 +146,35 @@ def is_gzip(path: str | os.PathLike) -> bool:
     InputError
         If the file is missing or is a folder.
     """
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(2) == GZIP_MAGIC
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise InputError("there is no such file", path) from None
+    with _open_bytes(path) as stream:
+        return stream.read(2) == GZIP_MAGIC
 
 
 def open_text(path: str | os.PathLike) -> IO[str]:
     """Open a plain or gzipped UTF-8 text file for reading; a byte order mark is passed over.
 
-    A torn gzip file raises one of `BROKEN_GZIP` while it is read.
+    A torn gzip file raises one of `BROKEN_GZIP` while it is read. A pipe will do, as it is opened
+    once.
 
     Raises
     ------
     InputError
         If the file is missing or is a folder.
     """
-    if is_gzip(path):
+    raw = _open_bytes(path)
+    if raw.peek(2)[:2] != GZIP_MAGIC:
+        return io.TextIOWrapper(raw, encoding="utf-8-sig")
+    if raw.seekable():
+        raw.close()  # gzip closes only what it has opened
         return gzip.open(path, "rt", encoding="utf-8-sig")
-    return open(path, encoding="utf-8-sig")
+    return gzip.open(raw, "rt", encoding="utf-8-sig")
+
+
+def _open_bytes(path: str | os.PathLike) -> io.BufferedReader:
+    try:
+        return open(path, "rb")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError("there is no such file", path) from None
 
 
 def text_lines(

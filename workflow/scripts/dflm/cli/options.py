@@ -11,6 +11,8 @@ import numpy as np
 
 from dflm.errors import InputError
 
+HELD = 2**24
+"""Bases of sequences that are held before they are scored."""
 MODEL_HELP = "folder of a model: model.safetensors and model.json, as results/classify/NAME"
 
 
@@ -124,23 +126,27 @@ def each_batch(
 ) -> int:
     """Hand the sequences of `add_sequences` to `take`, some at a time; return their number.
 
-    Memory does not grow with their number.
+    Memory grows with the longest sequence, not with their number: `size` of them at most are held,
+    and no more once they have `HELD` bases.
     """
     from dflm.mining.genomes import open_genome
     from dflm.mining.sequences_in import each_fasta_record, region_records, table_records
 
     source = one_source(args, ("fasta", "tsv", "bed"))
     held: list[tuple[str, np.ndarray]] = []
-    count = 0
+    count = bases = 0
 
     def add(record: tuple[str, np.ndarray]) -> None:
-        nonlocal count
+        nonlocal count, bases
         held.append(record)
         count += 1
-        if len(held) == size:
+        bases += len(record[1])
+        if len(held) == size or bases >= HELD:
             flush()
 
     def flush() -> None:
+        nonlocal bases
+        bases = 0
         if held:
             take([name for name, _ in held], [codes for _, codes in held])
             held.clear()

@@ -1,10 +1,11 @@
 """Score sequences: the probability that the factor binds, for each sequence.
 
 A sequence longer than the model was trained on is tiled with windows of that width and gets the
-score of the best. Output is a table with a line for each sequence. Its columns: name, length; start
-and end of the best window (from 0, the end excluded), windows that were scored; probability, the
-mean of both strands, calibrated, and log_odds (of probability); probability_forward and
-probability_reverse, a strand each. A dot stands where nothing could be read.
+score of the best; of these, windows with more than a tenth of N are passed over. Output is a table
+with a line for each sequence. Its columns: name, length; start and end of the best window (from 0,
+the end excluded), windows that were scored; probability, the mean of both strands, calibrated, and
+log_odds (of probability); probability_forward and probability_reverse, a strand each. A dot stands
+where nothing could be read.
 """
 
 from __future__ import annotations

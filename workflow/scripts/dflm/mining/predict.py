@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dflm.mining.scoring import Scorer, StrandScores, sigmoid
-from dflm.sequences.kmers import N
+from dflm.sequences.kmers import N, kmer_ids
 
 COLUMNS = (
     "name",
@@ -23,6 +23,8 @@ COLUMNS = (
     "probability_reverse",
 )
 STRIDES_PER_WIDTH = 8
+MAX_N = 0.1
+"""Share of N above which a window of a longer sequence is passed over; as of a scan."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def best_windows(scorer: Scorer, sequences: Sequence[np.ndarray], width: int, st
     ----------
     scorer : Scorer
     sequences : sequence of numpy.ndarray
-        Each shape=(length,) uint8; one no longer than `width` is scored whole.
+        Each shape=(length,) uint8; one no longer than `width` is scored whole, if it holds a word
+        to read, whatever else is N. Of longer ones windows with more N than `MAX_N` are left out.
     width, stride : int >= 1
         Bases of a window, and from one to the next.
     """
@@ -80,7 +83,7 @@ def best_windows(scorer: Scorer, sequences: Sequence[np.ndarray], width: int, st
     for row, codes in enumerate(sequences):
         for start in tile_starts(len(codes), width, stride):
             tile = codes[start : start + width]
-            if len(tile) >= scorer.k + scorer.stride and (tile != N).any():
+            if len(tile) >= scorer.k + scorer.stride and _can_be_read(tile, scorer, len(codes)):
                 tiles.append(tile)
                 owner.append(row)
                 first.append(start)
@@ -99,6 +102,16 @@ def best_windows(scorer: Scorer, sequences: Sequence[np.ndarray], width: int, st
     ends[some] = [starts[row] + len(tiles[chosen[row]]) for row in np.flatnonzero(some)]
     counts = np.bincount(owner, minlength=n)
     return Best(StrandScores(forward, reverse), starts, ends, counts)
+
+
+def _can_be_read(tile: np.ndarray, scorer: Scorer, length: int) -> bool:
+    """Say whether a window of a sequence of `length` bases tells anything of it."""
+    unknown = np.count_nonzero(tile == N)
+    if not unknown:
+        return True
+    if length > len(tile) and unknown > MAX_N * len(tile):
+        return False
+    return bool(kmer_ids(tile, scorer.k, scorer.stride).any())
 
 
 def prediction_rows(

@@ -46,6 +46,12 @@ class StrandScores:
     def __getitem__(self, rows) -> StrandScores:
         return StrandScores(self.forward[rows], self.reverse[rows])
 
+    @classmethod
+    def joined(cls, parts: Sequence[StrandScores]) -> StrandScores:
+        """Return the scores of several, one after the other."""
+        forward = np.concatenate([part.forward for part in parts])
+        return cls(forward, np.concatenate([part.reverse for part in parts]))
+
     @property
     def probability(self) -> np.ndarray:
         """Mean of both strands' probabilities, shape=(n,), as the workflow's predictions."""

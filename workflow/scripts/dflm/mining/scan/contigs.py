@@ -130,7 +130,7 @@ class ScanParts:
 
 
 def scan_identity(
-    model: str | os.PathLike, source: str | os.PathLike, settings: ScanSettings, precision: str
+    model: str | os.PathLike, source: str | os.PathLike, settings: ScanSettings, bf16: bool
 ) -> dict:
     """Return what the scores of a scan depend on.
 
@@ -142,13 +142,14 @@ def scan_identity(
         The FASTA file or the genome's index. It is known by its path, size and time of change,
         since hashing a genome takes as long as reading it.
     settings : ScanSettings
-    precision : str
+    bf16 : bool
+        Whether products run in it: "auto" is not the same everywhere.
     """
     status = os.stat(source)
     return {
         "weights": sha256_of(Path(model) / WEIGHTS),
         "source": [str(Path(source).resolve()), status.st_size, status.st_mtime_ns],
-        "precision": precision,
+        "bf16": bf16,
         **asdict(settings),
     }
 
@@ -263,11 +264,17 @@ def merge_regions(
         Widen regions shorter than a window to one around their middle, within the contig.
     """
     place = {contig: i for i, contig in enumerate(lengths)}
-    merged: list[tuple[str, int, int]] = []
-    for contig, start, end in sorted(found, key=lambda item: (place[item[0]], *item[1:])):
+
+    def widened(contig: str, start: int, end: int) -> tuple[str, int, int]:
         if pad and end - start < width:
             start = max(0, min((start + end - width) // 2, lengths[contig] - width))
             end = min(start + width, lengths[contig])
+        return contig, start, end
+
+    # Widened first: that moves starts, and so the order.
+    wide = (widened(*region) for region in found)
+    merged: list[tuple[str, int, int]] = []
+    for contig, start, end in sorted(wide, key=lambda item: (place[item[0]], *item[1:])):
         if merged and merged[-1][0] == contig and start <= merged[-1][2]:
             _, before, until = merged.pop()
             start, end = min(before, start), max(until, end)
@@ -275,6 +282,7 @@ def merge_regions(
     return merged
 
 
-def windows_of(piece: Piece, settings: ScanSettings) -> np.ndarray:
-    """Return the starts of a piece's windows, shape=(n,) int64, counted along the contig."""
-    return piece.start + settings.stride * np.arange(len(piece.scores), dtype=np.int64)
+def windows_of(piece: Piece, settings: ScanSettings, rows: np.ndarray | None = None) -> np.ndarray:
+    """Return the starts of a piece's windows, or of some rows, int64, counted along the contig."""
+    rows = np.arange(len(piece.scores), dtype=np.int64) if rows is None else rows
+    return piece.start + settings.stride * rows

@@ -24,6 +24,7 @@ from dflm.mining.scan.locate import LOCATED_COLUMNS, locator
 from dflm.mining.scan.tracks import BED_COLUMNS, call_lines, write_bigwig
 from dflm.mining.scoring import Scorer
 from dflm.mining.sequences_in import regions as regions_of
+from dflm.training.device import lower_precision
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ def scan_to_files(
         identity = {}
         if parts is not None:
             source = _file_of(fasta if genome is None else genome)
-            identity = scan_identity(model, source, settings, scorer.precision)
+            bf16 = lower_precision(scorer.device, scorer.precision)
+            identity = scan_identity(model, source, settings, bf16)
         kept = ScanParts(parts or temporary, identity)
         if genome is None:
             scan_fasta(fasta, scorer, settings, kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from dflm.errors import InputError
 from dflm.files import atomic_path
 from dflm.mining.scan.calls import suppress
 from dflm.mining.scan.contigs import Piece, ScanSettings, windows_of
-from dflm.mining.scoring import Scorer
+from dflm.mining.scoring import Scorer, StrandScores
 
 _CHUNK = 2**20  # windows of which the probabilities are in memory
 VALUES = ("probability", "calibrated", "log-odds")
@@ -70,14 +71,14 @@ def write_bigwig(
         file = pyBigWig.open(str(temporary), "w")
         file.addHeader([(name, int(length)) for name, length in lengths.items()])
         for piece in pieces:
-            starts = windows_of(piece, settings) + (settings.width - span) // 2
-            for first in range(0, len(starts), _CHUNK):
+            middle = piece.start + (settings.width - span) // 2
+            for first in range(0, len(piece.scores), _CHUNK):
                 some = slice(first, first + _CHUNK)
                 values = _values(piece, some, scorer, value)
                 for begin, end in _runs(np.isfinite(values)):
                     file.addEntries(
                         piece.contig,
-                        int(starts[first + begin]),
+                        middle + settings.stride * (first + begin),
                         values=values[begin:end].tolist(),
                         span=span,
                         step=settings.stride,
@@ -114,6 +115,18 @@ def _runs(mask: np.ndarray) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
+def _above(
+    piece: Piece, settings: ScanSettings, threshold: float
+) -> tuple[np.ndarray, StrandScores]:
+    """Return starts and scores of a piece's windows of at least a probability."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for first in range(0, len(piece.scores), _CHUNK):
+        probability = piece.scores[first : first + _CHUNK].probability
+        found.append(first + np.flatnonzero(probability >= threshold))
+    rows = np.concatenate(found)
+    return windows_of(piece, settings, rows), piece.scores[rows]
+
+
 def call_lines(
     pieces: Iterable[Piece],
     scorer: Scorer,
@@ -139,25 +152,22 @@ def call_lines(
         strands alike does not know it.
     """
     number = 0
-    for piece in pieces:
-        starts = windows_of(piece, settings)
-        found = []
-        for first in range(0, len(starts), _CHUNK):
-            probability = piece.scores[first : first + _CHUNK].probability
-            found.append(first + np.flatnonzero(probability >= threshold))
-        rows = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
-        scores = piece.scores[rows]
-        best = suppress(starts[rows], scores.log_odds, apart)
-        rows, scores = rows[best], scores[best]
-        calibrated = scorer.calibrated(scores.log_odds)
-        for place, row in enumerate(rows):
+    # By contig, since two calls may come from two regions of it.
+    for contig, of_contig in groupby(pieces, key=lambda piece: piece.contig):
+        found = [_above(piece, settings, threshold) for piece in of_contig]
+        starts = np.concatenate([starts for starts, _ in found])
+        scores = StrandScores.joined([scores for _, scores in found])
+        best = suppress(starts, scores.log_odds, apart)
+        starts, scores = starts[best].tolist(), scores[best]
+        probabilities, calibrated = scores.probability, scorer.calibrated(scores.log_odds)
+        for place, start in enumerate(starts):
             number += 1
-            probability = scores.probability[place]
-            start, end = int(starts[row]), int(starts[row]) + settings.width
-            strand, *more = (".",) if locate is None else locate(piece.contig, start, end)
+            probability = probabilities[place]
+            end = start + settings.width
+            strand, *more = (".",) if locate is None else locate(contig, start, end)
             yield "\t".join(
                 (
-                    piece.contig,
+                    contig,
                     str(start),
                     str(end),
                     f"site{number}",

@@ -11,9 +11,10 @@ from dflm.mining.genomes import Genome
 from dflm.sequences.kmers import N, decode, encode
 
 # Why a variant is not scored.
-MISMATCH, SYMBOLIC, TOO_LONG, NO_WINDOW, NO_CONTIG = (
+MISMATCH, SYMBOLIC, UNKNOWN, TOO_LONG, NO_WINDOW, NO_CONTIG = (
     "ref_mismatch",
     "symbolic_allele",
+    "unknown_allele",
     "too_long",
     "no_window",
     "unknown_contig",
@@ -62,6 +63,8 @@ def why_not(variant: Variant, genome: Genome, width: int) -> str | None:
         return NO_CONTIG
     if not variant.ref or not variant.alt or not _LETTERS.issuperset(variant.ref + variant.alt):
         return SYMBOLIC
+    if "N" in variant.alt.upper():
+        return UNKNOWN
     if max(len(variant.ref), len(variant.alt)) > width // 2:
         return TOO_LONG
     end = variant.position + len(variant.ref)
@@ -71,6 +74,13 @@ def why_not(variant: Variant, genome: Genome, width: int) -> str | None:
     if ((there != given) & (there != N) & (given != N)).any():
         return MISMATCH
     return None
+
+
+def reference_of(variant: Variant, genome: Genome) -> np.ndarray:
+    """Return the codes of the reference allele: where one of file and genome has N, the other's."""
+    end = variant.position + len(variant.ref)
+    there, given = genome.codes(variant.contig, variant.position, end), encode(variant.ref)
+    return np.where(given == N, there, given)
 
 
 def bases_there(variant: Variant, genome: Genome) -> str:
@@ -110,7 +120,7 @@ def haplotypes(
         variant.contig, variant.position + len(variant.ref), variant.position + size + width
     )
     left = genome.codes(variant.contig, first, variant.position)
-    ref = np.concatenate([left, encode(variant.ref), right])[:size]
+    ref = np.concatenate([left, reference_of(variant, genome), right])[:size]
     alt = np.concatenate([left, encode(variant.alt), right])[:size]
     middle = (width - longest) // 2
     starts = np.unique(

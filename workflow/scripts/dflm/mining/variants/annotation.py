@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 
 from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
@@ -47,13 +50,15 @@ def annotate(
     names = [scorer.name for scorer in scorers]
     if len(set(names)) < len(names):
         raise InputError("two models have the same name", mend="rename the folder of one")
+    if annotated is not None and Path(vcf).exists() and not Path(vcf).is_file():
+        raise InputError("the annotated VCF needs a file to read twice", vcf, "give a file")
     found = read_variants(vcf)
     scored = score_variants([one for _, one in found], opened, scorers, settings, width)
     if table is not None:
         write_variant_table(table, scored)
     if annotated is not None:
         write_variants(annotated, vcf, scored, [record for record, _ in found])
-    done = int((scored.rows[0] >= 0).sum())
+    done = int(np.any([rows >= 0 for rows in scored.rows], axis=0).sum())
     log.info("%d of %d alleles scored with %d models", done, len(found), len(scorers))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -72,15 +73,25 @@ def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
     return found
 
 
+@contextlib.contextmanager
 def _open(path: str | os.PathLike):
+    """Open a VCF file; a pipe will do for one reading."""
     import pysam
 
-    if str(path) != "-" and not Path(path).is_file():
+    if str(path) != "-" and (not Path(path).exists() or Path(path).is_dir()):
         raise InputError("there is no such file", path)
-    # What is wrong is told by InputError, not by htslib on stderr.
+    with _silent(), pysam.VariantFile(str(path)) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep htslib off stderr: what is wrong is told by InputError."""
+    import pysam
+
     before = pysam.set_verbosity(0)
     try:
-        return pysam.VariantFile(str(path))
+        yield
     finally:
         pysam.set_verbosity(before)
 
@@ -132,7 +143,8 @@ def write_variants(
     """Write the records of a VCF file with what the models say of their alleles.
 
     INFO/DFLM holds, for each scored allele and model, the fields `INFO_FIELDS`;
-    INFO/DFLM_SKIPPED, for each allele not scored, why.
+    INFO/DFLM_SKIPPED, for each allele that a model did not score, the model and why; ``*`` stands
+    for all models.
 
     Parameters
     ----------
@@ -153,7 +165,7 @@ def write_variants(
     packed = str(path).endswith(".gz")
     described = {
         INFO: "what trained classifiers say of an allele: " + INFO_FIELDS,
-        SKIPPED: "alleles not scored: allele|why",
+        SKIPPED: "alleles not scored: allele|model (* for all)|why",
     }
     with atomic_path(path) as temporary, _open(source) as before:
         lines = str(before.header).splitlines()
@@ -170,14 +182,22 @@ def write_variants(
                 fields[7] = _annotated(fields[7], scored, of_record.get(number, []))
                 after.write(("\t".join(fields) + "\n").encode())
     if packed:
-        Path(f"{path}.tbi").unlink(missing_ok=True)  # of an earlier call
-        before_verbosity = pysam.set_verbosity(0)
-        try:
-            pysam.tabix_index(str(path), preset="vcf", force=True)
-        except OSError:
-            log.warning("%s is not indexed: its records are not sorted", path)
-        finally:
-            pysam.set_verbosity(before_verbosity)
+        _index(path)
+
+
+def _index(path: str | os.PathLike) -> None:
+    """Index a packed VCF: by a .tbi or, where contigs are longer than its 2**29 bases, a .csi."""
+    import pysam
+
+    kinds = (("tbi", False), ("csi", True))
+    for ending, _ in kinds:
+        Path(f"{path}.{ending}").unlink(missing_ok=True)  # of an earlier call
+    with _silent():
+        for _, csi in kinds:
+            with contextlib.suppress(OSError):
+                pysam.tabix_index(str(path), preset="vcf", force=True, csi=csi)
+                return
+    log.warning("%s is not indexed: its records are not sorted", path)
 
 
 def _annotated(info: str, scored: Scored, mine: Sequence[int]) -> str:
@@ -188,11 +208,7 @@ def _annotated(info: str, scored: Scored, mine: Sequence[int]) -> str:
         if field.partition("=")[0] not in (INFO, SKIPPED) and field != "."
     ]
     effects = [text for one in mine for text in _info(scored, one)]
-    skipped = [
-        f"{scored.variants[one].alt}|{_status(scored, 0, one)}"
-        for one in mine
-        if _status(scored, 0, one) != "scored"
-    ]
+    skipped = [text for one in mine for text in _skipped(scored, one)]
     for name, values in ((INFO, effects), (SKIPPED, skipped)):
         if values:
             kept.append(f"{name}={','.join(values)}")
@@ -204,9 +220,23 @@ def _info(scored: Scored, number: int) -> Iterator[str]:
         row = scored.rows[model][number]
         if row >= 0:
             _, numbers = _values(scored, model, row)
-            safe = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
             chosen = [numbers[i] for i in (2, 5, 3, 4, 6, 7)]
-            yield "|".join((scored.variants[number].alt, safe, *chosen))
+            yield "|".join((scored.variants[number].alt, _safe(name), *chosen))
+
+
+def _skipped(scored: Scored, number: int) -> Iterator[str]:
+    allele = scored.variants[number].alt
+    why = {name: _status(scored, i, number) for i, name in enumerate(scored.models)}
+    if len(set(why.values())) == 1:
+        why = {"*": next(iter(why.values()))}
+    for name, status in why.items():
+        if status != "scored":
+            yield "|".join((allele, name if name == "*" else _safe(name), status))
+
+
+def _safe(name: str) -> str:
+    """Return a model's name without the signs that separate fields in INFO."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
 
 
 def write_variant_table(path: str | os.PathLike, scored: Scored) -> int:
