@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 TIMED = ("metrics.json", "auc.tsv", "methods.tsv", "auc.html")
 SUMS = ("provenance.json", "SHA256SUMS", "release.zip")
 """Files of results that tell how long jobs ran, and what holds such files or their checksums."""
+MARK = ".snakemake_timestamp"  # Snakemake's, in a folder that is an output; holds nothing
 
 
 def is_timed(path: PurePath) -> bool:
@@ -28,7 +29,7 @@ def digests(folder: Path, *tops: str) -> dict[str, str]:
         str(path.relative_to(folder)): hashlib.sha256(timeless(path, path.read_bytes())).hexdigest()
         for top in tops
         for path in sorted((folder / top).rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != MARK
     }
 
 
