@@ -107,6 +107,14 @@ def test_a_size_that_lies_is_caught(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_tar_whose_last_member_is_a_zip_is_a_tar(tmp_path):
+    make_zip(tmp_path / "inner.zip", {"OLD_AC.seq.gz": b"x", "OLD_B.seq.gz": b"x"})
+    members = {"A_AC.seq.gz": b"a", "A_B.seq.gz": b"b"}
+    members["supplement.zip"] = (tmp_path / "inner.zip").read_bytes()
+    make_tar(tmp_path / "sets.tar", members, "w")
+    assert unpack_archive(tmp_path / "sets.tar", tmp_path / "out") == ["A_AC.seq.gz", "A_B.seq.gz"]
+
+
 @pytest.mark.parametrize("make", [make_zip, make_tar])
 def test_one_name_twice(tmp_path, make):
     same = make(tmp_path / "same", {f"a/{AC}": DATA, f"b/{AC}": DATA})

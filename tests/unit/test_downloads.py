@@ -33,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.short(fault)
         body, start, status = plan.body, 0, 200
         wanted = self.headers.get("Range")
-        same = self.headers.get("If-Range") in (None, plan.tag)
+        same = self.headers.get("If-Range") in (None, plan.tag) or not plan.heeds_if_range
         if wanted and plan.ranges and same:
             start, status = int(wanted.removeprefix("bytes=").rstrip("-")), 206
             if start >= len(body):
@@ -43,15 +43,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(
                 "ETag" if plan.tag.startswith(('"', "W/")) else "Last-Modified", plan.tag
             )
+        last = len(body) - 1
         if status == 206:
             shift = 7 if fault == "shifted" else 0
-            self.send_header("Content-Range", f"bytes {start + shift}-{len(body) - 1}/{len(body)}")
+            last = min(last, start + 999) if fault == "less" else last
+            self.send_header("Content-Range", f"bytes {start + shift}-{last}/{len(body)}")
         if fault == "no length":
             self.send_header("Connection", "close")
         else:
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Length", str(last + 1 - start))
         self.end_headers()
-        rest = body[start:]
+        rest = body[start : last + 1]
         if fault in ("torn", "stalled"):
             self.wfile.write(rest[: len(rest) // 2])
             self.wfile.flush()
@@ -87,6 +89,7 @@ def web():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     plan = SimpleNamespace(body=BODY, faults=[], asked=[], tag='"one"', ranges=True)
+    plan.heeds_if_range = True
     plan.released = threading.Event()
     plan.address = f"http://127.0.0.1:{server.server_port}/file"
     server.plan = plan
@@ -197,6 +200,22 @@ def test_another_range_than_asked_for_is_not_joined(web, target):
     web.faults = ["torn", "shifted"]
     get(web, target, SHA)
     assert target.read_bytes() == BODY
+
+
+def test_less_than_was_asked_for_is_not_taken_for_the_end(web, target):
+    web.faults = ["torn", "less", "less"]
+    get(web, target)
+    assert target.read_bytes() == BODY
+    assert len(web.asked) == 4
+
+
+def test_two_versions_are_not_joined_where_the_server_passes_over_if_range(web, target):
+    web.heeds_if_range, web.faults = False, ["torn"]
+    with pytest.raises(InputError):
+        get(web, target, retries=0)
+    web.body, web.tag = BODY[::-1], '"two"'
+    get(web, target)
+    assert target.read_bytes() == BODY[::-1]
 
 
 def test_a_stalled_server_is_asked_again(web, target):

@@ -58,6 +58,18 @@ def test_a_new_run_begins_a_new_log(tmp_path):
     assert last_error(log) is None
 
 
+def test_processes_write_behind_each_other(tmp_path):
+    log = tmp_path / "job.log"
+    child = f"from dflm.logs import setup_logging; setup_logging({str(log)!r}, append=True)"
+    child = f"import logging; {child}; logging.info('of the child'); logging.info('again')"
+    code = "logging.info('first'); import subprocess; "
+    code += f"subprocess.run([sys.executable, '-c', {child!r}], check=True); logging.info('last')"
+    assert run(code, log).returncode == 0
+    lines = [line for line in log.read_text().splitlines() if "commit" not in line]
+    words = [line.rpartition(" INFO ")[2] for line in lines]
+    assert words == ["first", "of the child", "again", "last"]
+
+
 def test_no_log_has_no_reason(tmp_path):
     assert last_error(tmp_path / "none.log") is None
 

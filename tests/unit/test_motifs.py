@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from dflm.errors import InputError
+from dflm.mining.attribution.files import AttributionSet
 from dflm.mining.attribution.sequences import attribute
 from dflm.mining.motifs.files import read_meme, write_meme, write_transfac
 from dflm.mining.motifs.folder import find_motifs
@@ -133,6 +134,39 @@ def test_seeds_find_the_planted_motif(found):
     motifs = find_seed_motifs(found)
     assert covers(motifs[0], MOTIF) >= len(MOTIF) - 1
     assert motifs[0].sites > 100
+
+
+def planted_credit(motifs, sequences=300, length=101):
+    """Attributions whose credit lies on planted words alone, each once in each sequence."""
+    rng = np.random.default_rng(34)
+    codes = random_codes(rng, sequences, length)
+    hypothetical = np.zeros((*codes.shape, 4), dtype=np.float32)
+    for row in range(sequences):
+        for number, word in enumerate(motifs):
+            text = encode(word)
+            text = 3 - text[::-1] if rng.random() < 0.5 else text
+            at = 5 + number * (length // len(motifs)) + int(rng.integers(5))
+            codes[row, at : at + len(text)] = text
+            hypothetical[row, np.arange(at, at + len(text)), text] = 1
+    n = np.zeros(sequences, dtype=np.int64)
+    names = np.array([f"s{i}" for i in range(sequences)])
+    return AttributionSet(names, n, n + length, codes, hypothetical, n + 1.0, "gradients", "M")
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (["ACCGGAAGTG"], 1),
+        (["ACCGGAAGTG", "ACCGGAAGTG"], 1),
+        (["ACCGGAAGTG", "CACGTGATTC"], 2),
+        (["TTCAGCACCATGGACAGCGC"], 2),  # wider than a seed and its flanks: in two pieces
+    ],
+)
+def test_each_motif_is_found_once(words, number):
+    motifs = find_seed_motifs(planted_credit(words), most=10)
+    assert len(motifs) == number, [motif.consensus for motif in motifs]
+    for word in words:
+        assert max(covers(motif, word) for motif in motifs) >= min(len(word), 12) - 1
 
 
 def test_seeds_find_nothing_where_nothing_has_credit(found):

@@ -1,5 +1,6 @@
 """Schedules, discriminative rates and NT-ASGD."""
 
+import copy
 import subprocess
 import sys
 from itertools import pairwise
@@ -63,6 +64,23 @@ assert "torch._dynamo" in sys.modules
 assert torch.equal(found, expected)
 """
     subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=True)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_adamw_takes_over_a_state_but_not_how_it_was_made(fused):
+    model = nn.Linear(4, 3)
+    optimizers = [adamw([(model, 0.1)], 0.3, torch.device("cpu")) for _ in range(2)]
+    for group in optimizers[0].param_groups:
+        group["fused"] = fused
+    model(torch.ones(2, 4)).sum().backward()
+    optimizers[0].step()
+    state = copy.deepcopy(optimizers[0].state_dict())
+    optimizers[1].load_state_dict(state)
+    assert [group["fused"] for group in optimizers[1].param_groups] == [False, False]
+    again = optimizers[1].state_dict()["state"]
+    for number, moments in state["state"].items():
+        assert all(torch.equal(again[number][name], value) for name, value in moments.items())
+    optimizers[1].step()
 
 
 def test_frozen_parameters_stay_and_vectors_are_not_decayed():

@@ -36,6 +36,16 @@ def test_narrow_peak_has_summits_and_strengths(tmp_path):
         assert peaks.strengths.tolist() == [7.5, -0.01]
 
 
+def test_idr_s_files_begin_as_narrow_peak(tmp_path):
+    line = "chr1\t100\t500\t.\t1000\t.\t7.5\t-1\t-1\t30" + "\t1.0" * 10
+    peaks = read_peaks(bed(tmp_path, line + "\n"))
+    assert (peaks.kind, peaks.summits.tolist(), peaks.strengths.tolist()) == (
+        "narrowPeak",
+        [130],
+        [7.5],
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "strength"),
     [

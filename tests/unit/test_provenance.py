@@ -170,6 +170,36 @@ def test_a_run_that_was_moved_is_verified_and_a_folder_without_record_is_refused
         verify(moved)
 
 
+def test_a_folder_of_results_may_be_a_link(ran, tmp_path):
+    (ran / "results").rename(tmp_path / "elsewhere")
+    (ran / "results").symlink_to(tmp_path / "elsewhere")
+    assert verify(ran) == (7, [])
+
+
+def test_passwords_of_addresses_are_recorded_nowhere(ran, planted_model, tmp_path):
+    address = "https://me:secret@example.org/a.zip"
+    config = {"datasets": {"source": address, "select": ["*@*"]}}
+    write_provenance(
+        [f"{MODEL}/metrics.json"],
+        [address],
+        RULES,
+        config,
+        {"full": 7},
+        RECORD,
+        snakemake="9.27.1",
+        workflow=None,
+        command=f"snakemake --config datasets={{source: {address}}}",
+    )
+    text = (ran / RECORD).read_text()
+    assert "secret" not in text
+    assert text.count("https://example.org/a.zip") == 3
+    assert json.loads(text)["config"]["datasets"]["select"] == ["*@*"]
+    assert not [name for kind, name in verify(ran)[1] if "config" in name]
+    pack_release(tmp_path / "r.zip", [], [], ran / "resources" / "genome.fa", config)
+    with zipfile.ZipFile(tmp_path / "r.zip") as packed:
+        assert b"secret" not in packed.read("r/config.json")
+
+
 def test_an_unpacked_release_and_a_packed_model_are_verified(ran, planted_model):
     (ran / "LICENSE").write_text("MIT\n")
     packed = ran / "results" / "models" / "A_(1)"

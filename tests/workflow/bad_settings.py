@@ -228,6 +228,8 @@ SHEETS = {
     f"dataset\n{NAMES[1]}\n{NAMES[1]}\n": r"MED-2.1_H1-hESC stands there twice",
     "dataset\nA B\n": "the name 'A B' is not allowed; allowed: letters",
     "dataset\nA/B\n": "the name 'A/B' is not allowed",
+    'dataset\tnotes\nA\t"5 prime\nB\tx\n': "row 1 .* a quote that is not closed",
+    "dataset\tnotes\nA\tx\ty\n": "row 1 .* more fields than the header",
     "dataset\n{A}\n": "the name '{A}' is not allowed",
     "dataset\nA\n": "there is no A_AC.seq.gz in data",
     "dataset\ttrain\ttest\nA\tno.gz\thttp://x.org/b.gz\n": "A, column train: there is no file",

@@ -36,6 +36,12 @@ def mb(amount: int) -> set[str]:
     return {str(-(-amount // resources.MB))}
 
 
+def trained_and_validated(model: dict, batch: int) -> int:
+    """Return what a classifier's training takes of a GPU, whichever of its parts takes more."""
+    training = resources.on_device(model, batch * WIDTH)
+    return max(training, resources.predicting_on_device(model, 2 * batch, WIDTH))
+
+
 def finish_what_tells_sizes(folder):
     """Put the genome's index and the sets' splits there."""
     genome = folder / "results" / "genome"
@@ -107,7 +113,7 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     assert of_devices(output) == {
         "pretrain_lm": of_each(resources.on_device, 640 * 70, GENOME["train"], gpus=8),
         "finetune_lm": of_each(resources.on_device, 800 * WIDTH),
-        "train_classifier": of_each(resources.on_device, 400 * WIDTH, more=DETECTORS),
+        "train_classifier": of_each(trained_and_validated, 400, more=DETECTORS),
         "predict": {"0"},
         "run_cnn": mb(on_device),
     }

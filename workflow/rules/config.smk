@@ -361,15 +361,26 @@ def read_table(path):
         lines = (line for line in stream if line.strip() and not line.startswith("#"))
         reader = csv.DictReader(lines, delimiter="\t", restkey="", restval="")
         try:
-            rows = [
-                {name: (value or "").strip() for name, value in row.items() if name}
-                for row in reader
-            ]
+            rows = list(reader)
         except (csv.Error, UnicodeDecodeError) as error:
             raise WorkflowError(
                 f"{path}: no table of tab-separated text in UTF-8 ({error}); save it as that"
             ) from None
-    return list(reader.fieldnames or []), rows
+    columns = list(reader.fieldnames or [])
+    for number, row in enumerate(rows, 1):
+        if any(row.pop("", None) or []) and "" not in columns:
+            raise WorkflowError(
+                f"{path}: row {number} below the header has more fields than the header; "
+                "name every column"
+            )
+        if broken := [value for value in row.values() if value and "\n" in value]:
+            raise WorkflowError(
+                f"{path}: row {number} below the header holds a quote that is not closed on its "
+                f"line, at {broken[0].splitlines()[0]!r}; take it out, or double it within quotes"
+            )
+    return columns, [
+        {name: (value or "").strip() for name, value in row.items() if name} for row in rows
+    ]
 
 
 def name_problem(name):

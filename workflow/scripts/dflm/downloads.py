@@ -136,6 +136,15 @@ def shown(address: str) -> str:
     return urlunsplit(pieces._replace(netloc=pieces.netloc.rsplit("@", 1)[1]))
 
 
+def without_passwords(content: object) -> object:
+    """Return what JSON holds, texts in it without user names and passwords of addresses."""
+    if isinstance(content, dict):
+        return {name: without_passwords(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [without_passwords(value) for value in content]
+    return re.sub(r"(?<=://)[^/@\s]*@", "", content) if isinstance(content, str) else content
+
+
 def _parse_checksum(checksum: str | None) -> tuple[str | None, str]:
     if not checksum:
         return None, ""
@@ -249,17 +258,24 @@ def _one_connection(session, address, part, limits, resumable_by_checksum) -> No
                 shown(address),
                 "check the address" if status in (404, 410) else None,
             )
+        # Numbers of 18 digits at most: more is no length, and int() takes no more than 4300.
         if status == 206:
-            start = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
-            if not have or start != str(have):
+            told = response.headers.get("Content-Range", "")
+            range_sent = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", told)
+            if not have or not range_sent or int(range_sent[1]) != have:
                 _forget(part)
                 raise _TryAgain("the server sent another range than was asked for")
+            now = _validator_of(response.headers)
+            if now is not None and validator is not None and now != validator:
+                _forget(part)  # and the server passed over If-Range
+                raise _TryAgain("the file has changed on the server")
+            length = range_sent[2]  # of the whole: a server may send less than was asked for
         else:
             have = 0  # the server takes no ranges, or its file has changed
-        _write_validator(part, address, response.headers)
-        length = response.headers.get("Content-Length", "")
-        # Of 18 digits at most: more is no length, and int() takes no more than 4300.
-        total = have + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+            length = response.headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+        if status == 200 or validator is None:
+            _write_validator(part, address, response.headers)
         if total is not None and total > limits.max_bytes:
             _forget(part)
             raise _too_large(address, limits.max_bytes)
@@ -301,11 +317,15 @@ def _validator_path(part: Path) -> Path:
 
 
 def _write_validator(part: Path, address: str, headers) -> None:
-    """Keep what tells the server's file from a later one; weak ETags cannot (RFC 9110, 13.1.5)."""
-    tag = headers.get("ETag", "")
-    strong = tag if tag.startswith('"') else None
-    kept = {"address": shown(address), "validator": strong or headers.get("Last-Modified")}
+    """Keep what tells the server's file from a later one."""
+    kept = {"address": shown(address), "validator": _validator_of(headers)}
     _validator_path(part).write_text(json.dumps(kept), encoding="utf-8")
+
+
+def _validator_of(headers) -> str | None:
+    """Return an ETag, or a date; weak ETags cannot tell (RFC 9110, 13.1.5)."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified")
 
 
 def _kept(part: Path) -> dict:

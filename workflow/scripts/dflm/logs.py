@@ -33,9 +33,10 @@ def setup_logging(log_path: str | os.PathLike | None = None, append: bool = Fals
     handlers: list[logging.Handler] = []
     if log_path is not None:
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            logging.FileHandler(log_path, mode="a" if append else "w", encoding="utf-8")
-        )
+        if not append:
+            Path(log_path).write_bytes(b"")
+        # Behind whatever stands there, as other processes of the job write too.
+        handlers.append(logging.FileHandler(log_path, mode="a", encoding="utf-8"))
     if log_path is None or sys.stderr.isatty():
         handlers.append(logging.StreamHandler(sys.stderr))
     logging.basicConfig(

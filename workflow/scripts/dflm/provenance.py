@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dflm.checksums import SUMS, compare, files_in, read_sums, sums_in
+from dflm.downloads import shown, without_passwords
 from dflm.errors import InputError
 from dflm.files import read_json, sha256_of, write_json
 from dflm.software import made_by
@@ -64,6 +65,7 @@ def write_provenance(
         The command line of the run.
     """
     path = Path(path)
+    config, command = without_passwords(config), without_passwords(command)
     folders = sorted({_folder_of(Path(result)) for result in results})
     files = {name for folder in folders for name in _results_in(Path(), folder)} - {str(path)}
     known = _known_sums(files)
@@ -89,7 +91,7 @@ def write_provenance(
             "seeds": dict(seeds),
             "config": config,
             "config_sha256": config_sha256(config),
-            "inputs": {str(source): _input(source) for source in sources},
+            "inputs": {shown(str(source)): _input(source) for source in sources},
             "folders": folders,
             "files": recorded,
         },
@@ -195,7 +197,11 @@ def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     content = read_json(record)
     try:
         # A module with a prefix has its results further down; paths count from above it.
-        root = Path(str(record.resolve()).removesuffix(content["path"]))
+        # Links are left as they are: results may be one.
+        place = os.path.abspath(record)
+        if not place.endswith(f"/{content['path']}"):
+            raise ValueError(f"it tells of {content['path']}")
+        root = Path(place.removesuffix(content["path"]))
         told = {name: one["sha256"] for name, one in content["files"].items()}
         inputs = {name: one["sha256"] for name, one in content["inputs"].items()}
         for name in (*content["folders"], *told):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dflm.checksums import SUMS, compare, read_sums, sums_in
+from dflm.downloads import without_passwords
 from dflm.errors import InputError
 from dflm.files import atomic_path, read_json, sha256_of, write_json
 from dflm.mining.output import write_lines
@@ -139,7 +140,9 @@ def pack_release(
     top = Path(archive).stem
     members: dict[str, Path | bytes] = {
         "LICENSE": Path(licence),
-        "config.json": (json.dumps(config, indent=2, sort_keys=True) + "\n").encode(),
+        "config.json": (
+            json.dumps(without_passwords(dict(config)), indent=2, sort_keys=True) + "\n"
+        ).encode(),
     }
     members |= {f"summary/{Path(path).name}": Path(path) for path in summary}
     for folder in map(Path, models):

@@ -182,6 +182,9 @@ def _cudnn(
     backward pass needs: wanted in evaluation too where gradients are, and nowhere else.
     """
     x, h, c = (tensor.to(weights[0].dtype) for tensor in (x, *state))
+    # Without leave for TF32 torch asks cuDNN for plain multiply-add kernels, in bfloat16 too
+    # (ATen/cudnn/Descriptors.h), which loses the tensor cores. The backward pass reads it as well.
+    torch.backends.cudnn.rnn.fp32_precision = "ieee" if x.dtype == torch.float32 else "tf32"
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, h, c, *weights))
     with torch.autocast("cuda", enabled=False):
         output, h, c = _VF.lstm(x, (h, c), weights, True, 1, 0.0, keep, False, False)

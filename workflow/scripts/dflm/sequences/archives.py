@@ -86,10 +86,11 @@ def unpack_archive(
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
         raise InputError("there is no such file", archive)
-    if zipfile.is_zipfile(archive):
-        members = _zip_members(archive)
-    elif _is_tar(archive):
+    # A tar first: one whose last member is a zip looks like a zip from its end.
+    if _is_tar(archive):
         members = _tar_members(archive)
+    elif zipfile.is_zipfile(archive):
+        members = _zip_members(archive)
     else:
         raise InputError(
             "neither a whole zip nor a tar archive", archive, "fetch it again, or give a folder"

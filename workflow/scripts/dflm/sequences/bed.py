@@ -15,7 +15,7 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.files import text_lines
 
-NARROW_PEAK = 10
+NARROW_PEAK = (10, 20)  # columns: as peak callers write it, and with the ten of IDR behind
 """Columns of a narrowPeak file; every other number of columns, from 3 on, is read as BED."""
 _DIGITS = re.compile(r"[0-9]{1,18}")  # 18 digits fit into 64 bits
 _PASSED_OVER = ("#", "track ", "track\t", "browser ", "browser\t")
@@ -88,7 +88,7 @@ def read_peaks(path: str | os.PathLike) -> Peaks:
         contigs,
         *(np.array(values, dtype=np.int64) for values in (starts, ends, summits)),
         np.array(strengths, dtype=np.float64),
-        "narrowPeak" if columns == NARROW_PEAK else "BED",
+        "narrowPeak" if columns in NARROW_PEAK else "BED",
     )
 
 
@@ -116,7 +116,7 @@ def _numbers(fields: list[str], columns: int) -> tuple[int, int, int, float]:
             "the base behind the last)"
         )
     middle = (start + end) // 2
-    if columns != NARROW_PEAK:
+    if columns not in NARROW_PEAK:
         return start, end, middle, _strength(fields[4], "score") if columns > 4 else 0.0
     strength = _strength(fields[6], "signalValue (column 7)")
     if fields[9] == "-1":

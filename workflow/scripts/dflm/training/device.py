@@ -51,8 +51,9 @@ def pick_device(
     on_gpu = gpu >= 1 and torch.cuda.is_available()
     use_deterministic(on_gpu and os.environ.get(DETERMINISTIC) == "1")
     if on_gpu:
-        # Float32 products are float32: with TF32 cuDNN would round their factors to 10 bits.
-        torch.backends.cudnn.allow_tf32 = False
+        # Float32 products are float32: with TF32 cuDNN would round their factors to 10 bits. Of
+        # its recurrent layers: dflm.model.layers.
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
         if gpu_share is not None:
             share_gpu(gpu_share, device)
         device = torch.device("cuda", torch.cuda.current_device())

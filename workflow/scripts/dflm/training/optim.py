@@ -97,6 +97,9 @@ def discriminative_rates(peak: float, lr_range: float, groups: int) -> list[floa
     return [peak * lr_range ** (i / (groups - 1) - 1.0) for i in range(groups)]
 
 
+KERNELS = ("fused", "foreach", "capturable")  # of AdamW's groups: how a step is made
+
+
 class AdamW(torch.optim.AdamW):
     """torch's AdamW without the import of torch's compiler.
 
@@ -108,7 +111,22 @@ class AdamW(torch.optim.AdamW):
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
     add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
     state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
-    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+    _load = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take over moments and rates; by which kernel a step is made stays this optimiser's own.
+
+        A state may come from another device.
+        """
+        kernels = [{name: group[name] for name in KERNELS} for group in self.param_groups]
+        self._load(state_dict)
+        for group, own in zip(self.param_groups, kernels, strict=True):
+            group.update(own)
+            for parameter in group["params"]:
+                if (state := self.state.get(parameter)) and "step" in state:
+                    place = parameter.device if own["fused"] else torch.device("cpu")
+                    state["step"] = state["step"].to(place)
+
     zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
 
 

@@ -88,9 +88,9 @@ class ConvolutionalNetwork(nn.Module):
         """
         best, mean = [], []
         known = tokens != 0
-        ragged = not bool(known[:, [0, -1]].all())
-        # Whether at or before a place, and whether at or behind it, a base is known.
-        begun, unended = known.cummax(1).values, known.flip(1).cummax(1).values.flip(1)
+        if ragged := not bool((known[:, 0] & known[:, -1]).all()):
+            # Whether at or before a place, and whether at or behind it, a base is known.
+            begun, unended = known.cummax(1).values, known.flip(1).cummax(1).values.flip(1)
         for detectors, norm in zip(self.detectors, self.norms, strict=True):
             # The margin is the same at both ends, so that it means the same on both strands.
             margin = detectors.kernel_size[0] // 2

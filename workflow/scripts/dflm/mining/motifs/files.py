@@ -49,8 +49,10 @@ def read_meme(path: str | os.PathLike, *, empty: bool = False) -> list[Motif]:
                     raise ValueError("a motif without a name")
             elif text.startswith("letter-probability matrix"):
                 found = re.search(r"\bw=\s*(\d+)", text)
-                if not found or not name:
-                    raise ValueError("a matrix without a name or width")
+                if not name:
+                    raise ValueError("a matrix without a name")
+                if not found:
+                    raise ValueError("a matrix without its width (w= and a number)")
                 wanted, rows = int(found[1]), []
                 if not wanted:
                     raise ValueError(f"{name} has no row")

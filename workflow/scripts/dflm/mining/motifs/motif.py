@@ -63,17 +63,40 @@ class Motif:
         least : int >= 1
             Places that stay in any case, as far as there are that many.
         """
+        start, end = self.core(bits, least)
+        credit = None if self.contributions is None else self.contributions[start:end]
+        return Motif(self.name, self.probabilities[start:end], self.sites, credit)
+
+    def core(self, bits: float = 0.25, least: int = 4) -> tuple[int, int]:
+        """Return the places, from and up to, that `trimmed` keeps; its parameters."""
         keep = np.flatnonzero(self.information >= bits)
         if keep.size == 0:
-            return self
+            return 0, self.width
         start, end = int(keep[0]), int(keep[-1]) + 1
         while end - start < min(least, self.width):
             if start > 0:
                 start -= 1
             if end - start < least and end < self.width:
                 end += 1
-        credit = None if self.contributions is None else self.contributions[start:end]
-        return Motif(self.name, self.probabilities[start:end], self.sites, credit)
+        return start, end
+
+    def resembles(self, other: Motif, least: float = 0.8) -> bool:
+        """Say whether another motif, on either strand, is much the same or a piece of this one.
+
+        That is so where, laid side by side at some place with two thirds of the shorter one and
+        five places at least in common, their probabilities have a correlation of `least`.
+        """
+        a = self.probabilities - UNIFORM
+        for turned in (other, other.reverse_complement()):
+            b = turned.probabilities - UNIFORM
+            shortest = max(5, -(-2 * min(len(a), len(b)) // 3))
+            for shift in range(shortest - len(b), len(a) - shortest + 1):
+                here = a[max(0, shift) : shift + len(b)]
+                there = b[max(0, -shift) :][: len(here)]
+                size = np.sqrt((here**2).sum() * (there**2).sum())
+                if size > 0 and (here * there).sum() / size >= least:
+                    return True
+        return False
 
     def log_odds(self, background: np.ndarray = UNIFORM) -> np.ndarray:
         """Return log2 ratios to a background, shape=(width, 4)."""

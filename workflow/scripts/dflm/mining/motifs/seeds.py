@@ -5,6 +5,8 @@ Needs no package of its own; works on windows too short, and on sites too few, f
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from dflm.mining.attribution.files import AttributionSet
@@ -13,6 +15,7 @@ from dflm.sequences.kmers import BASES, N, kmer_ids
 
 WORD, FLANK, ROUNDS = 6, 6, 8
 MOST, LEAST_SITES = 5, 20
+TRIES = 3  # searches for each motif that is wanted; what resembles an earlier one does not count
 _SEED_PROBABILITY = 0.85
 _PSEUDOCOUNT = 0.5
 
@@ -24,7 +27,9 @@ def find_seed_motifs(
 
     The word of six bases, on either strand, whose occurrences carry most credit is the seed.
     Its matrix is widened and fitted to the sites that it matches best, one a sequence, each
-    weighted by its credit, until the sites no longer change.
+    weighted by its credit, until the sites no longer change. A motif that resembles an earlier one,
+    of the second sites in the same sequences say, is masked and not counted. One that is wider than
+    the seed and its flanks, 18 bases, comes in pieces.
 
     Parameters
     ----------
@@ -42,20 +47,22 @@ def find_seed_motifs(
     """
     codes, credit = found.codes.copy(), np.maximum(found.contributions, 0).astype(np.float64)
     motifs: list[Motif] = []
-    for _ in range(most):
-        seed = _best_word(codes, credit)
+    for _ in range(TRIES * most):
+        seed = _best_word(codes, credit) if len(motifs) < most else None
         if seed is None:
             break
-        motif, rows, starts = _grow(seed, codes, credit, found.hypothetical)
-        if motif is None or motif.sites < least_sites:
+        grown, rows, starts, reverse = _grow(seed, codes, credit, found.hypothetical)
+        if grown is None or grown.sites < least_sites:
             break
-        motifs.append(motif)
-        for place in range(len(seed)):
-            codes[rows, starts + FLANK + place] = N
-    return [
-        Motif(f"seed_{i}", motif.probabilities, motif.sites, motif.contributions).trimmed()
-        for i, motif in enumerate(motifs)
-    ]
+        motif = grown.trimmed()
+        if not any(other.resembles(motif) for other in motifs):
+            motifs.append(replace(motif, name=f"seed_{len(motifs)}"))
+        low, high = grown.core()
+        for place in range(low, high):
+            at = starts + np.where(reverse, grown.width - 1 - place, place)
+            within = (at >= 0) & (at < codes.shape[1])
+            codes[rows[within], at[within]] = N
+    return motifs
 
 
 def _best_word(codes: np.ndarray, credit: np.ndarray) -> np.ndarray | None:
@@ -81,8 +88,12 @@ def _best_word(codes: np.ndarray, credit: np.ndarray) -> np.ndarray | None:
 
 def _grow(
     seed: np.ndarray, codes: np.ndarray, credit: np.ndarray, hypothetical: np.ndarray
-) -> tuple[Motif | None, np.ndarray, np.ndarray]:
-    """Fit a matrix of the seed and its flanks; return it and the sites it was made from."""
+) -> tuple[Motif | None, np.ndarray, np.ndarray, np.ndarray]:
+    """Fit a matrix of the seed and its flanks; return it and the sites it was made from.
+
+    Of each site its row, where it starts in the sequence as given (below 0 where flanks reach
+    beyond the end), and whether it is on the other strand.
+    """
     width = len(seed) + 2 * FLANK
     padded = np.pad(codes, ((0, 0), (FLANK, FLANK)), constant_values=N)
     mass = np.pad(credit, ((0, 0), (FLANK, FLANK)))
@@ -90,7 +101,7 @@ def _grow(
     strands = np.concatenate([padded, turned])
     masses = np.concatenate([mass, mass[:, ::-1]])
     if padded.shape[1] < width:
-        return None, np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+        return None, *np.zeros((3, 0), dtype=int)
     sums = np.cumsum(np.pad(masses, ((0, 0), (1, 0))), axis=1)
     core = sums[:, FLANK + len(seed) : FLANK + len(seed) + strands.shape[1] - width + 1]
     core = core - sums[:, FLANK : FLANK + core.shape[1]]
@@ -113,7 +124,7 @@ def _grow(
         line = chosen + n * strand[chosen]
         at = best[line]
         if len(chosen) == 0:
-            return None, rows, starts
+            return None, *np.zeros((3, 0), dtype=int)
         if np.array_equal(line, rows) and np.array_equal(at, starts):
             break
         rows, starts = line, at
@@ -130,7 +141,7 @@ def _grow(
     # Back to places of the sequences as given, where the site's first base is flank included.
     reverse = rows >= n
     first = np.where(reverse, strands.shape[1] - starts - width, starts) - FLANK
-    return motif, rows % n, first
+    return motif, rows % n, first, reverse
 
 
 def _scan_with_n(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
