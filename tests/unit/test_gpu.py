@@ -36,6 +36,24 @@ DROPOUTS = Dropouts(output=0.4, hidden=0.3, input=0.2, embedding=0.1, weight=0.5
 os.environ.update(REPRODUCIBLE)  # before the first product on the GPU
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_job():
+    """How precisely products are made is a state of the process: that of a job, in each test."""
+    pick_device(1, 1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_layers_run_in_cudnn(precision):
+    """Without cuDNN torch makes the steps one by one, and says nothing of it."""
+    layer = WeightDropLSTM(40, 64).to(GPU)
+    state = torch.zeros(1, 16, 64, device=GPU), torch.zeros(1, 16, 64, device=GPU)
+    with autocast(GPU, precision):
+        output, _ = layer(torch.randn(50, 16, 40, device=GPU), state)
+    assert "Cudnn" in output.grad_fn.name(), torch.backends.cudnn.version()
+    # bfloat16 is left the tensor cores, float32 keeps its bits.
+    assert torch.backends.cudnn.rnn.fp32_precision == {"fp32": "ieee", "bf16": "tf32"}[precision]
+
+
 @pytest.fixture
 def pair():
     """The same model on both devices, and the same window of tokens."""

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from dflm import resources
 from dflm.errors import InputError
 from dflm.training import gpu_share
 from dflm.training.device import pick_device
@@ -83,7 +84,9 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
     fake = {
         "is_available": lambda: True,
         "device_count": lambda: 2,
-        "get_device_properties": lambda number: SimpleNamespace(uuid=f"GPU-{number}"),
+        "get_device_properties": lambda number: SimpleNamespace(
+            uuid=f"GPU-{number}", total_memory=100 * gpu_share.CONTEXT
+        ),
         "get_device_name": lambda device: "a GPU",
         "set_device": lambda number: asked.update(device=number),
         "current_device": lambda: asked["device"],
@@ -93,7 +96,7 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
         monkeypatch.setattr(torch.cuda, name, function)
     monkeypatch.setattr(gpu_share.tempfile, "gettempdir", lambda: str(tmp_path))
     assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 0)
-    assert asked == {"device": 0, "part": 0.6, "of": 0}
+    assert asked == {"device": 0, "part": pytest.approx(0.59), "of": 0}
     assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 1)
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
     assert pick_device(1, 1, gpu_share=60) == torch.device("cuda", 0)
@@ -120,6 +123,15 @@ def test_a_part_of_a_gpu_is_one_to_the_job(resources, gpus):
     assert gpu_share.gpus_given(resources) == gpus
 
 
+def test_a_share_holds_the_context_of_its_process():
+    assert gpu_share.CONTEXT == resources.CUDA_CONTEXT
+    for total in (8 * 10**9, 140 * 10**9):
+        assert gpu_share.fraction_of(100, total) == 1
+        four = 4 * (gpu_share.fraction_of(25, total) * total + gpu_share.CONTEXT)
+        assert four <= total or total == 8 * 10**9
+    assert gpu_share.fraction_of(25, 8 * 10**9) == 0.125
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_real_gpu_refuses_more_than_the_share(tmp_path):
@@ -127,11 +139,11 @@ def test_a_real_gpu_refuses_more_than_the_share(tmp_path):
     code = """
 import torch
 from dflm.training.device import pick_device
-device = pick_device(1, 1, gpu_share=10)
+device = pick_device(1, 1, gpu_share=20)
 whole = torch.cuda.get_device_properties(device).total_memory
 torch.empty(whole // 20, dtype=torch.uint8, device=device)
 try:
-    torch.empty(whole // 8, dtype=torch.uint8, device=device)
+    torch.empty(whole // 4, dtype=torch.uint8, device=device)
 except torch.cuda.OutOfMemoryError:
     print("refused")
 """

@@ -17,6 +17,9 @@ import torch
 from dflm.errors import InputError
 
 log = logging.getLogger(__name__)
+# Bytes that a process takes of a device beside what torch allocates: the CUDA context. It is that
+# of dflm.resources, which is not imported, as an edit there is no reason to train again.
+CONTEXT = 1000 * 10**6
 
 
 def gpus_given(resources: Mapping) -> int:
@@ -72,8 +75,25 @@ def share_gpu(share: int, device: int | None = None) -> int:
     if used + share > 100:
         log.warning("%d %% of this GPU were taken before; memory may not suffice", used)
     torch.cuda.set_device(chosen)
-    torch.cuda.set_per_process_memory_fraction(share / 100, chosen)
+    total = torch.cuda.get_device_properties(chosen).total_memory
+    torch.cuda.set_per_process_memory_fraction(fraction_of(share, total), chosen)
     return chosen
+
+
+def fraction_of(share: int, total: int) -> float:
+    """Return the part of a device's memory that torch may allocate to keep to a share.
+
+    Parameters
+    ----------
+    share : int, 1 to 100
+        Percent of the device. Of a part, what the process takes beside torch's own goes off, but
+        never more than half of it.
+    total : int
+        Bytes of the device.
+    """
+    if share == 100:
+        return 1.0
+    return max(share / 100 - CONTEXT / total, share / 200)
 
 
 def take_device(
