@@ -87,6 +87,7 @@ CASES = [
     record("folders outside", "etc lies outside the run", folders=["/etc"]),
     record("folders above", "../.. lies outside the run", folders=["../.."]),
     record("files above", "passwd lies outside the run", files={"../passwd": {"sha256": "0"}}),
+    record("a long name", "is no record of a run .File name too long", folders=["9" * 300]),
     record("no folders", "is no record of a run", folders=None),
     record("files without sums", "is no record of a run", files={"a": 1}),
     record("no path", "is no record of a run", path=3),

@@ -170,6 +170,13 @@ def test_a_run_that_was_moved_is_verified_and_a_folder_without_record_is_refused
         verify(moved)
 
 
+def test_an_input_of_a_long_address_is_passed_over(ran):
+    content = json.loads((ran / RECORD).read_text())
+    content["inputs"]["https://example.org/" + "9" * 300] = {"sha256": "00" * 32, "bytes": 1}
+    write_json(ran / RECORD, content)
+    assert [kind for kind, _ in verify(ran)[1]] == ["missing"]
+
+
 def test_a_folder_of_results_may_be_a_link(ran, tmp_path):
     (ran / "results").rename(tmp_path / "elsewhere")
     (ran / "results").symlink_to(tmp_path / "elsewhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -109,6 +110,14 @@ def _folder_of(result: Path) -> str:
     return (result if result.is_dir() else result.parent).as_posix()
 
 
+def _is_file(path: Path) -> bool:
+    """Say whether there is a file, also of a name that is none: an address may be too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _results_in(root: Path, folder: str) -> Iterator[str]:
     """Yield the results in a folder, as paths from the root."""
     for name in files_in(root / folder):
@@ -211,8 +220,12 @@ def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         config = config_sha256(content["config"]) == content["config_sha256"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"is no record of a run ({error!r})", record) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError(f"is no record of a run ({error.strerror})", record) from None
     told |= {name: digest for name, digest in inputs.items() if digest is not None}
-    names |= {name for name in told if (root / name).is_file()}
+    names |= {name for name in told if _is_file(root / name)}
     names -= {content["path"], *(name for name, digest in inputs.items() if digest is None)}
     found = {name: sha256_of(root / name) for name in sorted(names)}
     if not config:
