@@ -50,6 +50,7 @@ VARIANTS = [
     variants("a table of variants", "contig\tposition\tref\talt\nchr1\t1\tA\tT\n"),
     variants("FASTA", valid.FASTA),
     variants("binary", bytes(range(256)) * 9),
+    variants("packed by gzip", gzip.compress(valid.VCF, mtime=0), "packed by gzip.* by bgzip"),
     variants("bgzip cut short", _BGZIP[:-60]),
     variants("bgzip damaged", _BGZIP[:60] + b"\xff\xff\xff" + _BGZIP[63:]),
     variants("gzip's magic bytes alone", b"\x1f\x8b"),

@@ -48,7 +48,7 @@ def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
     Parameters
     ----------
     path : path-like
-        VCF, plain or packed by gzip or bgzip, or BCF; ``-`` is standard input.
+        VCF, plain or packed by bgzip, or BCF; ``-`` is standard input.
 
     Raises
     ------
@@ -68,7 +68,10 @@ def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
                 ]
     except InputError:
         raise
-    except (OSError, ValueError, NotImplementedError) as error:
+    except NotImplementedError:  # of pysam, which goes back in a file that it opens
+        what = "packed by gzip, in which nothing can be looked up"
+        raise InputError(what, path, "unpack it, or pack it by bgzip") from None
+    except (OSError, ValueError) as error:
         raise InputError(f"no whole VCF file ({error})", path) from None
     return found
 
