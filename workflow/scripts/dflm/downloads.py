@@ -269,11 +269,14 @@ def _one_connection(session, address, part, limits, resumable_by_checksum) -> No
             if now is not None and validator is not None and now != validator:
                 _forget(part)  # and the server passed over If-Range
                 raise _TryAgain("the file has changed on the server")
-            length = range_sent[2]  # of the whole: a server may send less than was asked for
+            whole = range_sent[2]  # a server may send less of it than was asked for
         else:
-            have = 0  # the server takes no ranges, or its file has changed
-            length = response.headers.get("Content-Length", "")
-        total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+            have, whole = 0, "*"  # the server takes no ranges, or its file has changed
+        length = response.headers.get("Content-Length", "")
+        if whole != "*":
+            total = int(whole)
+        else:
+            total = have + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         if status == 200 or validator is None:
             _write_validator(part, address, response.headers)
         if total is not None and total > limits.max_bytes:

@@ -98,7 +98,7 @@ class ConvolutionalNetwork(nn.Module):
             # Channels are A, C, G, T: to turn their order around is to complement.
             strands = torch.cat([bases, bases.flip(1, 2)])  # (2B, 4, L + 2 * margin)
             matches = functional.relu(norm(detectors(strands)))  # (2B, filters, positions)
-            if not ragged:
+            if not ragged:  # nearly always, and without the cost of a mask
                 best.append(torch.maximum(*matches.amax(dim=2).chunk(2)))
                 mean.append(sum(matches.mean(dim=2).chunk(2)) / 2)
                 continue
