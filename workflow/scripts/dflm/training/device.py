@@ -46,6 +46,7 @@ def pick_device(
         that is not what was asked for.
     """
     torch.set_num_threads(max(1, threads))
+    settle_kernels()
     for name, value in REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
     on_gpu = gpu >= 1 and torch.cuda.is_available()
@@ -70,6 +71,23 @@ def pick_device(
     keep_freed_memory()
     log.info("CPU, %d threads", torch.get_num_threads())
     return torch.device("cpu")
+
+
+def settle_kernels() -> None:
+    """Let MKL choose the kernels of its vector functions before several threads ask for them.
+
+    It chooses at the first call. Where two threads make that one together, one of them may get a
+    kernel of lower precision for its share (relative error 3e-4): the first AdamW step of a
+    process would come out otherwise in one process out of ten. A number alone is one thread's.
+
+    References
+    ----------
+    https://github.com/pytorch/pytorch/issues/188792
+    """
+    for dtype in (torch.float32, torch.float64):
+        number = torch.full((1,), 0.5, dtype=dtype)
+        for function in (torch.sqrt, torch.exp, torch.log, torch.log1p, torch.tanh, torch.erf):
+            function(number)
 
 
 _HOW = {False: "", True: ", deterministic algorithms where there are any"}
