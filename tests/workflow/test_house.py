@@ -19,6 +19,7 @@ TOP = (
     "errors",
     "files",
     "logs",
+    "addresses",
     "downloads",
     "phases",
     "scores",

@@ -13,8 +13,9 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
+from dflm.addresses import without_login
 from dflm.errors import InputError
 from dflm.files import BROKEN_GZIP, is_gzip
 
@@ -99,7 +100,7 @@ def fetch(
             _forget(part)
             raise InputError(
                 f"{algorithm} is {got}, expected {expected}",
-                shown(address),
+                without_login(address),
                 "try again, or correct the checksum if the file was changed on purpose",
             )
     else:
@@ -121,28 +122,10 @@ def _check_gzip(part: Path, address: str, max_bytes: int) -> None:
     except BROKEN_GZIP as error:
         _forget(part)
         raise InputError(
-            f"the gzip file breaks off or is damaged ({error})", shown(address), "fetch it again"
+            f"the gzip file breaks off or is damaged ({error})",
+            without_login(address),
+            "fetch it again",
         ) from None
-
-
-def shown(address: str) -> str:
-    """Return an address without the user name and password it may hold."""
-    try:
-        pieces = urlsplit(address)
-    except ValueError:
-        return address
-    if "@" not in pieces.netloc:
-        return address
-    return urlunsplit(pieces._replace(netloc=pieces.netloc.rsplit("@", 1)[1]))
-
-
-def without_passwords(content: object) -> object:
-    """Return what JSON holds, texts in it without user names and passwords of addresses."""
-    if isinstance(content, dict):
-        return {name: without_passwords(value) for name, value in content.items()}
-    if isinstance(content, list):
-        return [without_passwords(value) for value in content]
-    return re.sub(r"(?<=://)[^/@\s]*@", "", content) if isinstance(content, str) else content
 
 
 def _parse_checksum(checksum: str | None) -> tuple[str | None, str]:
@@ -167,7 +150,7 @@ def _local_path(address: str) -> Path | None:
         except ValueError:
             host = None
         if not host:
-            raise InputError("the address names no host", shown(address))
+            raise InputError("the address names no host", without_login(address))
         return None
     if scheme.lower() == "file":
         with contextlib.suppress(ValueError):
@@ -178,7 +161,7 @@ def _local_path(address: str) -> Path | None:
     if rest.startswith("//") or scheme.lower() in ("data", "ftp", "s3", "gs"):
         raise InputError(
             f"addresses with {scheme}: are not fetched",
-            shown(address),
+            without_login(address),
             "give a path or an address with http, https or file",
         )
     return Path(address)
@@ -218,16 +201,16 @@ def _fetch_http(address: str, part: Path, limits: _Limits, *, resumable_by_check
             except passing as error:
                 reason = str(error) or type(error).__name__
             except requests.RequestException as error:
-                raise InputError(f"cannot be fetched ({error})", shown(address)) from None
+                raise InputError(f"cannot be fetched ({error})", without_login(address)) from None
             failures = 1 if _size(part) - before >= _PROGRESS else failures + 1
             if failures > limits.retries:
                 raise InputError(
                     f"failed {failures} times in a row, at last: {reason}",
-                    shown(address),
+                    without_login(address),
                     "run again later: what has come is kept and continued",
                 )
             wait = min(60.0, limits.backoff * 2 ** (failures - 1))
-            log.warning("%s: %s; trying again in %.1f s", shown(address), reason, wait)
+            log.warning("%s: %s; trying again in %.1f s", without_login(address), reason, wait)
             time.sleep(wait)
 
 
@@ -255,7 +238,7 @@ def _one_connection(session, address, part, limits, resumable_by_checksum) -> No
         if status not in (200, 206):
             raise InputError(
                 f"the server answers {status} {response.reason}",
-                shown(address),
+                without_login(address),
                 "check the address" if status in (404, 410) else None,
             )
         # Numbers of 18 digits at most: more is no length, and int() takes no more than 4300.
@@ -312,7 +295,7 @@ def _forget(part: Path) -> None:
 
 
 def _too_large(address: str, max_bytes: int) -> InputError:
-    return InputError(f"larger than the {max_bytes} bytes allowed", shown(address))
+    return InputError(f"larger than the {max_bytes} bytes allowed", without_login(address))
 
 
 def _validator_path(part: Path) -> Path:
@@ -321,7 +304,7 @@ def _validator_path(part: Path) -> Path:
 
 def _write_validator(part: Path, address: str, headers) -> None:
     """Keep what tells the server's file from a later one."""
-    kept = {"address": shown(address), "validator": _validator_of(headers)}
+    kept = {"address": without_login(address), "validator": _validator_of(headers)}
     _validator_path(part).write_text(json.dumps(kept), encoding="utf-8")
 
 
@@ -340,7 +323,7 @@ def _kept(part: Path) -> dict:
 
 
 def _began(part: Path, address: str) -> bool:
-    return _kept(part).get("address") == shown(address)
+    return _kept(part).get("address") == without_login(address)
 
 
 def _read_validator(part: Path, address: str) -> str | None:

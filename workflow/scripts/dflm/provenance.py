@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dflm.addresses import without_login, without_passwords
 from dflm.checksums import SUMS, compare, files_in, read_sums, sums_in
-from dflm.downloads import shown, without_passwords
 from dflm.errors import InputError
 from dflm.files import read_json, sha256_of, write_json
 from dflm.software import made_by
@@ -92,7 +92,7 @@ def write_provenance(
             "seeds": dict(seeds),
             "config": config,
             "config_sha256": config_sha256(config),
-            "inputs": {shown(str(source)): _input(source) for source in sources},
+            "inputs": {without_login(str(source)): _input(source) for source in sources},
             "folders": folders,
             "files": recorded,
         },

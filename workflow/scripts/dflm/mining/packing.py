@@ -11,8 +11,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dflm.addresses import without_passwords
 from dflm.checksums import SUMS, compare, read_sums, sums_in
-from dflm.downloads import without_passwords
 from dflm.errors import InputError
 from dflm.files import atomic_path, read_json, sha256_of, write_json
 from dflm.mining.output import write_lines
