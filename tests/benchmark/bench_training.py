@@ -68,7 +68,7 @@ class Ours:
         self.precision = "bf16" if work["bf16"] else "fp32"
         self.device = device
         rate, decay = work["learning_rate"], work.get("decay", DECAY)
-        self.optimizer = adamw([(self.model, rate)], decay, device)
+        self.optimizer = adamw([(self.model, rate)], decay)
         self.step = LanguageModelStep(
             self.model,
             LanguageModelArgs(

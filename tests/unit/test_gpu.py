@@ -186,7 +186,7 @@ def test_two_runs_with_one_seed_give_the_same_bytes(precision):
     for _ in range(2):
         torch.manual_seed(0)
         model = LanguageModel(ARCHITECTURE, DROPOUTS).to(GPU).train()
-        step, optimizer = LanguageModelStep(model, LM, args, GPU), adamw([(model, 0.01)], 0.01, GPU)
+        step, optimizer = LanguageModelStep(model, LM, args, GPU), adamw([(model, 0.01)], 0.01)
         tokens, state = torch.randint(0, 65, (10, 64, 36)).to(GPU), None
         for window in tokens:
             state, _, _ = step(window[:, :-1], window[:, 1:], state)
@@ -204,7 +204,7 @@ def test_two_trainings_of_a_classifier_in_deterministic_mode_give_the_same_bytes
         for _ in range(2):
             torch.manual_seed(0)
             model = PoolingClassifier(ARCHITECTURE, DROPOUTS, 50, 0.1, 16, 9).to(GPU).train()
-            optimizer = adamw([(model, 0.01)], 0.01, GPU)
+            optimizer = adamw([(model, 0.01)], 0.01)
             for tokens in torch.randint(0, 65, (10, 256, 36)).to(GPU):
                 logits = model(tokens)
                 torch.nn.functional.cross_entropy(logits, tokens[:, 0] % 2).backward()
@@ -258,7 +258,7 @@ def test_nothing_in_a_step_waits_for_the_gpu(eager, averaged):
     stream = BPTTStream(torch.randint(0, 5, (20_000,), dtype=torch.uint8).to(GPU), 2, 1, 8, 20)
     model = LanguageModel(LM.architecture, LM.dropouts).to(GPU).train()
     step = LanguageModelStep(model, LM, ARGS, GPU, eager=eager)
-    optimizer, score, state = adamw([(model, 0.01)], 0.01, GPU), LanguageModelScore(1), None
+    optimizer, score, state = adamw([(model, 0.01)], 0.01), LanguageModelScore(1), None
     averaging = NTASGD(step.parameters, 1.0, 0.01, nonmono=1)
     assert [averaging.observe(x) for x in (0.0, 1.0, 2.0)][-1]
     loss = torch.zeros((), device=GPU)
@@ -317,7 +317,7 @@ def test_bits_per_base_with_a_carried_bfloat16_state_are_those_of_float32():
     stream = BPTTStream(codes.to(GPU), 1, 1, 64, 70)
     model = LanguageModel(architecture, NO_DROPOUT).to(GPU).train()
     args = OptimizerArgs(**{**vars(ARGS), "precision": "bf16"})
-    step, optimizer = LanguageModelStep(model, LM, args, GPU), adamw([(model, 5e-3)], 0.0, GPU)
+    step, optimizer = LanguageModelStep(model, LM, args, GPU), adamw([(model, 5e-3)], 0.0)
     for _ in range(2):
         state = None
         for start, length in stream.windows():

@@ -134,7 +134,7 @@ def run(device=CPU, averaged=False, **how):
     if averaged:
         optimizer = NTASGD(step.parameters, 1.0, 0.01, nonmono=1)
     else:
-        optimizer = adamw([(model, 0.01)], 0.01, device)
+        optimizer = adamw([(model, 0.01)], 0.01)
     generator = torch.Generator().manual_seed(1)
     state, trace = None, []
     for i, (length, carried) in enumerate(WINDOWS):
@@ -215,7 +215,7 @@ def classify(device=CPU, recorder=None):
         return (loss.detach(), *(parameter.grad for parameter in learning))
 
     step = Replayed(learn, recorder, written=model.buffers()) if recorder else learn
-    optimizer = adamw([(model, 0.01)], 0.01, device)
+    optimizer = adamw([(model, 0.01)], 0.01)
     generator = torch.Generator().manual_seed(1)
     trace = []
     for size in (8, 8, 8, 5, 8, 5, 5, 8):

@@ -55,13 +55,13 @@ def train(optimizer_of):
         optimizer.step()
         optimizer.load_state_dict(optimizer.state_dict())
     return torch.cat([p.detach().flatten() for p in model.parameters()])
-found = train(lambda model: adamw([(model, 0.1)], 0.3, torch.device("cpu")))
+found = train(lambda model: adamw([(model, 0.1)], 0.3))
 assert "torch._dynamo" not in sys.modules
 expected = train(lambda model: torch.optim.AdamW([
     {"params": [model.weight], "weight_decay": 0.3}, {"params": [model.bias], "weight_decay": 0.0}
 ], lr=0.1, betas=(0.9, 0.99)))
 assert "torch._dynamo" in sys.modules
-assert torch.equal(found, expected)
+torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
 """
     subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=True)
 
@@ -69,14 +69,14 @@ assert torch.equal(found, expected)
 @pytest.mark.parametrize("fused", [True, False])
 def test_adamw_takes_over_a_state_but_not_how_it_was_made(fused):
     model = nn.Linear(4, 3)
-    optimizers = [adamw([(model, 0.1)], 0.3, torch.device("cpu")) for _ in range(2)]
+    optimizers = [adamw([(model, 0.1)], 0.3) for _ in range(2)]
     for group in optimizers[0].param_groups:
         group["fused"] = fused
     model(torch.ones(2, 4)).sum().backward()
     optimizers[0].step()
     state = copy.deepcopy(optimizers[0].state_dict())
     optimizers[1].load_state_dict(state)
-    assert [group["fused"] for group in optimizers[1].param_groups] == [False, False]
+    assert [group["fused"] for group in optimizers[1].param_groups] == [True, True]
     again = optimizers[1].state_dict()["state"]
     for number, moments in state["state"].items():
         assert all(torch.equal(again[number][name], value) for name, value in moments.items())
@@ -86,7 +86,7 @@ def test_adamw_takes_over_a_state_but_not_how_it_was_made(fused):
 def test_frozen_parameters_stay_and_vectors_are_not_decayed():
     a, b = nn.Linear(3, 3), nn.Linear(3, 3)
     a.requires_grad_(False)
-    optimizer = adamw([(a, 0.1), (b, 0.2)], 0.3, torch.device("cpu"))
+    optimizer = adamw([(a, 0.1), (b, 0.2)], 0.3)
     assert [(g["peak_lr"], g["weight_decay"]) for g in optimizer.param_groups] == [
         (0.2, 0.3),
         (0.2, 0.0),

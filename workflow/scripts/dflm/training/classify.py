@@ -142,7 +142,6 @@ class _Classification:
         self.optimizer = adamw(
             list(zip(groups, rates, strict=True))[len(groups) - self.trainable :],
             self.args.weight_decay,
-            self.train.device,
         )
 
     def run_epoch(self) -> None:

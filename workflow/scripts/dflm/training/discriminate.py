@@ -97,7 +97,7 @@ class _Discrimination:
         self.head = PoolingHead(features, HEAD_WIDTH, 0.0, 0.0)
         self.head = self.head.to(device).train()
         both = [(model, args.learning_rate), (self.head, args.learning_rate)]
-        self.optimizer = adamw(both, args.weight_decay, device)
+        self.optimizer = adamw(both, args.weight_decay)
         self.parameters = [*model.parameters(), *self.head.parameters()]
         self.epoch = 0
 

@@ -141,7 +141,7 @@ class _Finetuning:
         self.model, self.args, self.phases = model, args, phases
         self.train, self.validation, self.seed, self.history = train, validation, seed, history
         self.gradients = LanguageModelStep(model, language_model, args, train.device)
-        self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
+        self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay)
         self.epoch = 0
         self.before: dict = {}
 

@@ -135,7 +135,7 @@ class Pretraining:
                 self.gradients.parameters, args.learning_rate, args.weight_decay, args.nonmono
             )
         else:
-            self.adamw = adamw([(model, args.learning_rate)], args.weight_decay, self.device)
+            self.adamw = adamw([(model, args.learning_rate)], args.weight_decay)
         self.at = _Position()
         self.at.loss, self.at.count = self.at.loss.to(self.device), self.at.count.to(self.device)
 

@@ -122,18 +122,15 @@ class AdamW(torch.optim.AdamW):
         self._load(state_dict)
         for group, own in zip(self.param_groups, kernels, strict=True):
             group.update(own)
-            for parameter in group["params"]:
+            for parameter in group["params"]:  # the one kernel counts where the weights are
                 if (state := self.state.get(parameter)) and "step" in state:
-                    place = parameter.device if own["fused"] else torch.device("cpu")
-                    state["step"] = state["step"].to(place)
+                    state["step"] = state["step"].to(parameter.device)
 
     zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
 
 
-def adamw(
-    modules: Iterable[tuple[nn.Module, float]], weight_decay: float, device: torch.device
-) -> AdamW:
-    """Return an AdamW over trainable parameters.
+def adamw(modules: Iterable[tuple[nn.Module, float]], weight_decay: float) -> AdamW:
+    """Return an AdamW over trainable parameters, whose step is one kernel on CPU and GPU.
 
     Vectors (biases, batch norm) are not decayed. The second beta is fastai's 0.99.
 
@@ -142,8 +139,6 @@ def adamw(
     modules : iterable of (nn.Module, float)
         Each with its peak rate; parameters that do not learn are left out.
     weight_decay : float >= 0
-    device : torch.device
-        On a GPU the step is one fused kernel.
 
     References
     ----------
@@ -160,7 +155,7 @@ def adamw(
                 groups.append(
                     {"params": parameters, "lr": rate, "peak_lr": rate, "weight_decay": decay}
                 )
-    return AdamW(groups, betas=(0.9, 0.99), fused=device.type == "cuda")
+    return AdamW(groups, betas=(0.9, 0.99), fused=True)
 
 
 def clip_gradients(parameters: list[nn.Parameter], limit: float | None) -> None:

@@ -97,7 +97,7 @@ class _Training:
         self.model, self.args, self.seed, self.history = model, args, seed, history
         self.fresh_negatives = fresh_negatives
         self.train, self.validation = train, validation
-        self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay, train.device)
+        self.optimizer = adamw([(model, args.learning_rate)], args.weight_decay)
         self.epoch, self.best = 0, BestWeights(args.patience)
 
     def run_epoch(self) -> None:
