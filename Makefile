@@ -40,7 +40,7 @@ help:
 	@echo "make test     lint, then the tests (without those marked slow, slurm and conda)"
 	@echo "make test-slurm      the tests marked slurm, on a cluster of one node that $(TOOLS)/slurm/up starts"
 	@echo "make test-conda      the tests marked conda, with local channels of what is installed, by $(TOOLS)/conda"
-	@echo "make test-workflow   the tests of the rules alone; SNAKEMAKE_VERSION='==9.16.*' with that Snakemake"
+	@echo "make test-workflow   the tests of the rules alone; VENV=.venv-9.16 SNAKEMAKE_VERSION='==9.16.*' with that Snakemake"
 	@echo "make bad-input       what comes of malformed inputs and of files spoilt at random, as a table"
 	@echo "make lint     ruff, snakefmt, snakemake --lint"
 	@echo "make dry-run  what the demo and the published experiment would run"
@@ -97,6 +97,9 @@ test: lint
 	@SLURM_CONF=/dev/null OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not slurm and not conda"
 
 test-workflow: $(STAMP)
+	@if [ -n "$(SNAKEMAKE_VERSION)" ]; then "$(BIN)/python" -c 'import sys; from importlib.metadata import version; from packaging.specifiers import SpecifierSet; \
+		sys.exit(version("snakemake") not in SpecifierSet(sys.argv[1]))' "$(SNAKEMAKE_VERSION)" || { \
+		echo "$(VENV) is there already, with another Snakemake; give this one its own: make $@ VENV=.venv-snakemake SNAKEMAKE_VERSION='$(SNAKEMAKE_VERSION)'" >&2; exit 1; }; fi
 	@SLURM_CONF=/dev/null OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/workflow
 
 # One start of the cluster, which is then made one of two nodes; it goes down again whatever the

@@ -29,7 +29,14 @@ from dflm.files import read_json
 from dflm.sequences.splits import split_dataset
 
 ARGS = {
-    "gkm": {"word": 10, "informative": 6, "costs": [0.3, 1.0], "tolerance": 0.05, "passes": 100},
+    "gkm": {
+        "word": 10,
+        "informative": 6,
+        "shuffles": 8,
+        "costs": [0.3, 1.0, 3.0],
+        "tolerance": 0.05,
+        "passes": 100,
+    },
     "cnn": {
         "widths": [6, 9, 12, 18],
         "filters": 32,
@@ -38,7 +45,7 @@ ARGS = {
         "hidden_dropout": 0.3,
         "epochs": 30,
         "learning_rate": 0.003,
-        "patience": 8,
+        "patience": None,
         "fresh_negatives": True,
         "batch_size": 128,
         "weight_decay": 0.01,
@@ -90,7 +97,7 @@ def work(method: str, folder: Path, args: dict, seed: int) -> None:
         from dflm.evaluation.baselines.gkm import predict_gkm, train_gkm
 
         model, metrics = folder / "model.npz", folder / "metrics.json"
-        train_gkm(**learnt, model=model, metrics=metrics, args=args, seed=seed)
+        train_gkm(**learnt, model=model, metrics=metrics, args=args, negatives="shuffle", seed=seed)
         predict_gkm(model=model, sequences=parts["test"], predictions=predictions)
         validation = read_json(metrics)["validation_auroc"]
     else:

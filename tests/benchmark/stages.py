@@ -376,6 +376,7 @@ def gapping(folder: Path, sequences: int, width: int = 101) -> dict:
         model=folder / "model.npz",
         metrics=folder / "model.json",
         args=settings()["gkm"] | {"costs": [1.0], "passes": 3},
+        negatives="shuffle",
         seed=1,
     )
 

@@ -74,7 +74,7 @@ CASES = [
     gkm("fewer weights than features", f"not {_WEIGHTS} numbers", weights=np.zeros(3, "f4")),
     gkm("weights of text", f"not {_WEIGHTS} numbers of 32 bits", weights=np.array(["a"] * 9)),
     gkm("weights of NaN", "is not finite", weights=_one_bad(_WEIGHTS).astype("f4")),
-    gkm("a bias of NaN", "is not finite", scalars=_one_bad(3)),
+    gkm("a bias of NaN", "is not finite", scalars=_one_bad(2)),
     gkm("no slope", "no gapped k-mer SVM", scalars=np.zeros(1)),
     Case("gapped k-mer SVM", "no archive", text("x", "model.npz"), _read_gkm, "no gapped k-mer"),
     Case("gapped k-mer SVM", "missing", lambda folder: None, _read_gkm, "no such file"),

@@ -16,7 +16,7 @@ ARGS = {
     "drop_mult": 1.0,
     "head": {"hidden": 16, "dropout": 0.0, "detectors": 8, "detector_width": 7},
     "batch_size": 32,
-    "stages": [{"unfreeze": "all", "epochs": 4, "learning_rate": 0.03}],
+    "stages": [{"unfreeze": "all", "epochs": 5, "learning_rate": 0.03}],
     "lr_range": 1.0,
     "weight_decay": 0.01,
     "clip": 0.5,

@@ -85,8 +85,7 @@ def test_an_epoch_shows_each_sequence_once_and_depends_on_the_seed_alone():
         return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
 
     tokens, order = epoch((1, 0))
-    assert len(order) == 100  # a last batch of one is left out
-    assert len(set(order.tolist())) == 100
+    assert sorted(order.tolist()) == list(range(101))
     assert torch.equal(tokens, batches.tokens(order, 0))
     assert torch.equal(order, epoch((1, 0))[1])
     assert not torch.equal(order, epoch((1, 1))[1])
@@ -95,6 +94,12 @@ def test_an_epoch_shows_each_sequence_once_and_depends_on_the_seed_alone():
     turned = (tokens == reverse).all(1)
     assert torch.equal(tokens, torch.where(turned[:, None], reverse, forward))
     assert 30 < int(turned.sum()) < 70
+
+
+@pytest.mark.parametrize(("number", "sizes"), [(34, {17}), (65, {21, 22}), (31, {31}), (1, set())])
+def test_batches_are_of_one_size_and_none_is_of_a_single_sequence(number, sizes):
+    batches = SequenceBatches(["ACGTACGT"] * number, np.zeros(number), 2, 1, CPU)
+    assert {len(labels) for _, labels in batches.shuffled(32, True, (1,))} == sizes
 
 
 def test_sequences_shorter_than_two_tokens_are_refused():

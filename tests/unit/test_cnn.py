@@ -1,6 +1,7 @@
 """The convolutional network: both strands are one, and a killed training ends in the same files."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -190,7 +191,9 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("epoch", [1, 7])
-def test_a_killed_training_ends_in_the_same_files(parts, trained, tmp_path, monkeypatch, epoch):
+def test_a_killed_training_ends_in_the_same_files(
+    parts, trained, tmp_path, monkeypatch, caplog, epoch
+):
     save = Checkpoint.save
 
     def die(self, state):
@@ -202,7 +205,9 @@ def test_a_killed_training_ends_in_the_same_files(parts, trained, tmp_path, monk
     with pytest.raises(Killed):
         train(parts, tmp_path)
     monkeypatch.setattr(Checkpoint, "save", save)
-    resumed = train(parts, tmp_path)
+    with caplog.at_level(logging.INFO):
+        resumed = train(parts, tmp_path)
+    assert "resuming from" in caplog.text
     for name, path in trained.items():
         assert resumed[name].read_bytes() == path.read_bytes(), name
     assert not (tmp_path / "checkpoints").exists()

@@ -1,6 +1,7 @@
 """The second pretraining tells genome from shuffles, stays a language model, and resumes."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ def test_without_the_other_loss_the_language_model_is_lost(given, trained, tmp_p
     assert alone["bits_per_base"] > trained[1]["bits_per_base"] + 0.2
 
 
-def test_a_killed_run_goes_on_to_the_same_model(given, trained, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_to_the_same_model(given, trained, tmp_path, monkeypatch, caplog):
     saved, save = [], checkpoints.Checkpoint.save
 
     def killed(self, state):
@@ -126,8 +127,10 @@ def test_a_killed_run_goes_on_to_the_same_model(given, trained, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         run(given, tmp_path / "again")
     monkeypatch.setattr(checkpoints.Checkpoint, "save", save)
-    run(given, tmp_path / "again")
+    with caplog.at_level(logging.INFO):
+        run(given, tmp_path / "again")
     assert saved == [1, 2]
+    assert "resuming from" in caplog.text
     for name in ("model.safetensors", "model.json", "metrics.jsonl"):
         assert (tmp_path / "again" / name).read_bytes() == (trained[0] / name).read_bytes()
 

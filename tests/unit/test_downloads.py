@@ -45,9 +45,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             )
         last = len(body) - 1
         if status == 206:
-            shift = 7 if fault == "shifted" else 0
+            start += 7 if fault == "shifted" else 0
             last = min(last, start + 999) if fault == "less" else last
-            self.send_header("Content-Range", f"bytes {start + shift}-{last}/{len(body)}")
+            whole = "*" if fault == "unknown whole" else len(body)
+            self.send_header("Content-Range", f"bytes {start}-{last}/{whole}")
         if fault == "no length":
             self.send_header("Connection", "close")
         else:
@@ -198,8 +199,25 @@ def test_a_part_that_is_too_long_is_dropped(web, target):
 
 def test_another_range_than_asked_for_is_not_joined(web, target):
     web.faults = ["torn", "shifted"]
-    get(web, target, SHA)
+    get(web, target)
     assert target.read_bytes() == BODY
+
+
+def test_a_range_of_a_file_of_unknown_length_is_joined(web, target):
+    web.faults = ["torn", "unknown whole"]
+    get(web, target)
+    assert target.read_bytes() == BODY
+    assert len(web.asked) == 2
+
+
+def test_failures_count_only_while_nothing_comes(web, target, monkeypatch):
+    monkeypatch.setattr("dflm.downloads._PROGRESS", 1000)
+    web.faults = ["torn"] * 7
+    get(web, target, retries=1)
+    assert target.read_bytes() == BODY
+    web.faults, target = [500] * 2, target.with_name("other")
+    with pytest.raises(InputError):
+        get(web, target, retries=1)
 
 
 def test_less_than_was_asked_for_is_not_taken_for_the_end(web, target):

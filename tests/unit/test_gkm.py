@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.evaluation.baselines.gapped import lengths_of, project, readings, windows_of
-from dflm.evaluation.baselines.gkm import platt, predict_gkm, train_gkm
+from dflm.evaluation.baselines.gkm import platt_slope, predict_gkm, train_gkm
 from dflm.evaluation.baselines.svm import LinearSVM, decide
 from dflm.files import read_json, write_gzip_text
 from dflm.sequences.kmers import encode, reverse_complement
@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 
-ARGS = {"word": 6, "informative": 4, "costs": [0.1, 1.0], "tolerance": 0.01, "passes": 200}
+ARGS = {
+    "word": 6,
+    "informative": 4,
+    "shuffles": 1,
+    "costs": [0.1, 1.0],
+    "tolerance": 0.01,
+    "passes": 200,
+}
 DNA = st.text("ACGT", min_size=6, max_size=20)
 
 
@@ -113,17 +120,23 @@ def test_the_solution_is_that_of_scikit_learn(cost):
 def test_platt_recovers_the_sigmoid_and_survives_separable_scores():
     rng = np.random.default_rng(1)
     values = rng.normal(size=200_000)
-    labels = rng.random(200_000) < 1 / (1 + np.exp(-(2 * values - 1)))
-    assert platt(values, labels) == pytest.approx((2.0, -1.0), abs=0.05)
-    slope, intercept = platt(np.array([-1e-3, -2e-3, 1e-3, 2e-3]), np.array([0, 0, 1, 1]))
+    labels = rng.random(200_000) < 1 / (1 + np.exp(-2 * values))
+    assert platt_slope(values, labels) == pytest.approx(2.0, abs=0.05)
+    slope = platt_slope(np.array([-1e-3, -2e-3, 1e-3, 2e-3]), np.array([0, 0, 1, 1]))
     assert 0 < slope < 1e6
-    assert abs(intercept) < 1
+
+
+def test_what_an_svm_decides_by_has_probability_one_half_whatever_validation_holds():
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=2000)
+    labels = rng.random(2000) < 1 / (1 + np.exp(-(2 * values - 1)))  # few are bound
+    probabilities = 1 / (1 + np.exp(-platt_slope(values, labels) * values))
+    assert ((probabilities > 0.5) == (values > 0)).all()
 
 
 def test_platt_keeps_the_order_of_scores_that_validation_has_the_other_way_round():
-    values, labels = np.arange(8.0), np.repeat([1, 1, 0, 0], 2)
-    slope, intercept = platt(values, labels)
-    probabilities = 1 / (1 + np.exp(-(slope * values + intercept)))
+    values, labels = np.arange(-4.0, 4.0), np.repeat([1, 1, 0, 0], 2)
+    probabilities = 1 / (1 + np.exp(-platt_slope(values, labels) * values))
     assert (np.diff(probabilities) > 0).all()
     assert probabilities.mean() == pytest.approx(0.5, abs=1e-3)
 
@@ -146,10 +159,10 @@ def parts(tmp_path):
     return made
 
 
-def train(parts, folder, **other):
+def train(parts, folder, negatives="shuffle", **other):
     made = {"model": folder / "model.npz", "metrics": folder / "metrics.json"}
     inputs = {name: parts[name] for name in ("train", "validation")}
-    train_gkm(**inputs, **made, args={**ARGS, **other}, seed=1)
+    train_gkm(**inputs, **made, args={**ARGS, **other}, negatives=negatives, seed=1)
     return made
 
 
@@ -170,11 +183,36 @@ def test_a_motif_is_learnt_and_the_files_are_the_same_twice(parts, tmp_path):
     assert all(row[2] == row[3] == row[4] for row in rows)
 
 
+def test_shuffles_are_learnt_from_where_negatives_are_shuffles(parts, tmp_path):
+    one, five = (train(parts, tmp_path / str(n), shuffles=n) for n in (1, 5))
+    given = train(parts, tmp_path / "bed", "bed", shuffles=5)
+    sizes = [read_json(made["metrics"])["sequences"] for made in (one, five, given)]
+    assert sizes == [600, 1800, 600]
+    with np.load(one["model"]) as a, np.load(five["model"]) as b, np.load(given["model"]) as c:
+        assert np.array_equal(a["weights"], c["weights"])
+        assert not np.allclose(a["weights"], b["weights"])
+
+
+def test_a_row_of_half_a_share_counts_as_much_as_two_of_a_quarter():
+    rows = random_sequences(60, 3, motif="ACGTTC") + random_sequences(60, 4)
+    labels, reads = np.repeat([1, 0], 60), readings(6, 4)
+    twice, labels_twice = rows + rows[60:], np.concatenate([labels, labels[60:]])
+    weights = []
+    for some, known, share in ((rows, labels, 0.5), (twice, labels_twice, 0.25)):
+        shares = np.where(known == 1, 1.0, share)
+        machine = LinearSVM(windows_of(some, 6), known, reads, 1, shares)
+        machine.fit(1.0, 1e-5, 10_000)
+        assert (machine.alpha <= shares).all()
+        weights.append(np.append(machine.weights, machine.bias))
+    np.testing.assert_allclose(*weights, atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
         ({"word": 13}, "gkm.word"),
         ({"informative": 7}, "gkm.informative"),
+        ({"shuffles": 0}, "gkm.shuffles"),
         ({"costs": []}, "gkm.costs"),
         ({"costs": [0.0]}, "gkm.costs"),
         ({"tolerance": 0.0}, "gkm.tolerance"),

@@ -87,7 +87,7 @@ def test_finetuning_and_classifying(tmp_path, stage, detectors, sizes, batch, se
 
 @pytest.mark.parametrize("sequences", [400, pytest.param(40_000, marks=pytest.mark.slow)])
 def test_gapping(tmp_path, sequences):
-    holds(stages.gapping(tmp_path, sequences), resources.gapping(sequences, 101))
+    holds(stages.gapping(tmp_path, sequences), resources.gapping(sequences, 101, shuffles=8))
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ CASES = {
             "seeds": 3,
         },
         [
-            "windows of 10 bases of which 6 were read; C of 0.3 or 1,",
+            "windows of 10 bases of which 6 were read; 8 shuffles of each peak; C of 0.3, 1 or 3,",
             "LS-GKM (Lee 2016)",
             "32 detectors of each of the widths 6, 9, 12 and 18",
             "with an encoder of random weights, one strand only, in training and prediction and "
@@ -237,7 +237,7 @@ CASES = {
     "ensemble of seeds": ({"ensemble": ["full"], "seeds": 2}, ["mean of", "Wilcoxon"], []),
     "baseline": (
         {"baselines": ["cnn"]},
-        ["splits, negatives and test sequences stood a conv"],
+        ["peaks, splits and test sequences stood a conv"],
         ["Lee"],
     ),
     "random": (

@@ -85,7 +85,8 @@ def test_what_is_no_prediction_is_refused(labels, scores, message):
 
 def write_split(path, codes, leak=False):
     letters = np.array(list("ACGT"))
-    shuffles = np.full_like(codes, 1) if leak else dinucleotide_shuffle(codes, 5)
+    # With a leak negatives are of A and C alone.
+    shuffles = codes % 2 if leak else dinucleotide_shuffle(codes, 5)
     rows = [
         f"seq{i}{ending}\t{''.join(letters[row])}\t{label}"
         for ending, label, part in (("", 1, codes), ("_shuf1", 0, shuffles))
@@ -270,7 +271,18 @@ def test_leaking_negatives_stop_it_and_leave_no_record(files):
         codes = rng.integers(0, 4, size=(number, 60)).astype(np.uint8)
         rows = write_split(files[part], codes, leak=True)
     write_predictions(files["predictions"], rows, rng)
-    with pytest.raises(InputError, match=r"TF_Cell_\(x-1\)_Lab: negatives leak.*1\.000"):
+    words = r"TF_Cell_\(x-1\)_Lab: negatives leak.*training file to test file.*1\.000"
+    with pytest.raises(InputError, match=words):
+        run(files)
+    assert not files["metrics_out"].exists()
+
+
+def test_negatives_that_leak_in_the_test_alone_stop_it_too(files):
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 4, size=(200, 60)).astype(np.uint8)
+    rows = write_split(files["test"], codes, leak=True)
+    write_predictions(files["predictions"], rows, rng)
+    with pytest.raises(InputError, match=r"negatives leak.*within the test file"):
         run(files)
     assert not files["metrics_out"].exists()
 

@@ -12,7 +12,7 @@ from dflm.mining.motifs.files import read_meme, write_meme, write_transfac
 from dflm.mining.motifs.folder import find_motifs
 from dflm.mining.motifs.motif import Motif, scan_scores, score_threshold
 from dflm.mining.motifs.seeds import find_seed_motifs
-from dflm.mining.motifs.sites import find_sites, positions, spacings
+from dflm.mining.motifs.sites import Sites, find_sites, positions, spacings
 from dflm.mining.motifs.tomtom import benjamini_hochberg, compare
 from dflm.mining.scan.locate import locator
 from dflm.sequences.kmers import N, encode, reverse_complement
@@ -185,10 +185,18 @@ def test_sites_are_those_planted(found):
     for row, start, turned in zip(sites.rows, sites.starts, sites.reverse, strict=True):
         there = found.codes[row, start : start + len(MOTIF)]
         assert (there == (reverse_complement(site) if turned else site)).mean() > 0.7
-    assert np.abs(positions(sites, motif.width, found.lengths)).max() <= WIDTH / 2
+
+
+def test_places_are_told_from_the_middle_and_distances_within_a_sequence():
+    rows, starts = np.array([0, 0, 1, 1, 1, 3]), np.array([0, 30, 5, 20, 60, 2])
+    turned = np.array([False, True, True, True, False, False])
+    sites = Sites(rows, starts, turned, np.ones(6), np.ones(6))
+    lengths = np.array([100, 80, 70, 11])
+    told = positions(sites, 10, lengths)
+    assert told.tolist() == [-45.0, -15.0, -30.0, -15.0, 25.0, 1.5]
     distances, same = spacings(sites)
-    assert len(distances) == len(same)
-    assert (distances >= motif.width).all()
+    assert distances.tolist() == [30, 15, 40]
+    assert same.tolist() == [False, True, False]
 
 
 def test_a_motif_too_short_for_the_p_value_has_its_best_match(found):

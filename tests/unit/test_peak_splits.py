@@ -103,6 +103,25 @@ class Split:
         return self
 
 
+def test_repeats_of_the_genome_stand_in_one_place_alone(open_genome, tmp_path):
+    """One window of the test contig again in a training contig, and a positive as a negative."""
+    rng = np.random.default_rng(3)
+    texts = {name: "".join(rng.choice(list("ACGT"), 30_000)) for name in ("chr1", "chr2", "chr3")}
+    copy = texts["chr1"][1000:1051].translate(str.maketrans("ACGT", "TGCA"))[::-1]
+    texts["chr3"] = texts["chr3"][:2000] + copy + texts["chr3"][2051:]
+    texts["chr2"] = texts["chr2"][:9000] + texts["chr2"][4000:4051] + texts["chr2"][9051:]
+    (tmp_path / "g.fa").write_text("".join(f">{name}\n{text}\n" for name, text in texts.items()))
+    genome = open_genome(*shard_all(tmp_path / "g.fa", tmp_path, "chr3"))
+    starts = range(1000, 5000, 500)
+    lines = [f"{c}\t{at}\t{at + 51}\tp\t1" for c in ("chr1", "chr2", "chr3") for at in starts]
+    own = [f"{c}\t{at + 5000}\t{at + 5051}" for c in ("chr1", "chr2", "chr3") for at in starts]
+    split = Split(tmp_path / "s", genome, lines, own, negatives="bed", test=["chr1"]).check()
+    assert split.stats["shared_with_test"] == 1
+    assert split.stats["background"]["repeats_left_out"] == 1
+    assert len(split.rows(1, *PARTS)) == len(lines) - 1
+    assert len(split.rows(0, *PARTS)) == len(own) - 1
+
+
 @settings(max_examples=30)
 @given(
     st.integers(0, 2**63),

@@ -1,7 +1,9 @@
 """A scan scores what predict scores, finds what was planted, and goes on where it was stopped."""
 
 import gzip
+import json
 import os
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -20,12 +22,13 @@ from dflm.mining.scan.contigs import (
     ScanSettings,
     merge_regions,
     scan_fasta,
+    scan_identity,
     scan_regions,
     windows_of,
 )
 from dflm.mining.scan.locate import locator
 from dflm.mining.scan.tiles import Tiler
-from dflm.mining.scan.tracks import call_lines, write_bigwig
+from dflm.mining.scan.tracks import VALUES, call_lines, write_bigwig
 from dflm.sequences.kmers import N, decode, encode
 from planted import MOTIF, WIDTH, plant, random_codes
 
@@ -157,7 +160,7 @@ def test_calls_tell_the_planted_strand_and_place(scorer, world, tmp_path):
 
 
 def test_memory_does_not_grow_with_a_contig(tmp_path):
-    """Of a scorer that takes none itself; a score and its strand's are 16 bytes of each window."""
+    """Of a scorer that takes none itself; windows are few, so that scores weigh little."""
     code = """
 import sys
 from pathlib import Path
@@ -172,7 +175,7 @@ class Stub:
         return StrandScores(*np.zeros((2, len(codes))))
     def calibrated(self, odds):
         return odds
-folder, settings = Path(sys.argv[1]), ScanSettings(101, 25, 0.1)
+folder, settings = Path(sys.argv[1]), ScanSettings(101, 500, 0.1)
 parts = ScanParts(folder / "parts", {})
 scan_fasta(folder / "g.fa", Stub(), settings, parts)
 lengths = {piece.contig: piece.length for piece in parts.pieces()}
@@ -194,25 +197,28 @@ print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) *
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
 
-    few, many = peak(3_000_000), peak(30_000_000)
-    windows = (30_000_000 - 3_000_000) // 25
-    assert many - few < 60 * windows
+    few, many = peak(3_000_000), peak(60_000_000)
+    assert many - few < 15_000_000  # a byte a base would be 57 MB
 
 
-def test_a_bigwig_holds_the_scores(scorer, world, tmp_path):
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_bigwig_holds_the_scores(scorer, world, tmp_path, kind):
     contigs, _, path = world
     parts = scanned(scorer, path, tmp_path / "parts")
     lengths = {name: len(codes) for name, codes in contigs.items()}
-    write_bigwig(tmp_path / "s.bw", parts.pieces(), lengths, scorer, SETTINGS)
+    write_bigwig(tmp_path / "s.bw", parts.pieces(), lengths, scorer, SETTINGS, kind)
     with pyBigWig.open(str(tmp_path / "s.bw")) as file:
         assert file.chroms() == lengths
         for piece in parts.pieces():
-            for start, value in zip(
-                windows_of(piece, SETTINGS), piece.scores.probability, strict=True
-            ):
+            values = {
+                "probability": piece.scores.probability,
+                "calibrated": scorer.calibrated(piece.scores.log_odds),
+                "log-odds": piece.scores.log_odds,
+            }[kind]
+            for start, value in zip(windows_of(piece, SETTINGS), values, strict=True):
                 middle = int(start) + (WIDTH - STRIDE) // 2
                 held = file.values(piece.contig, middle, middle + STRIDE)
-                assert held == pytest.approx([value] * STRIDE, abs=1e-6, nan_ok=True)
+                assert held == pytest.approx([value] * STRIDE, abs=1e-5, nan_ok=True)
 
 
 def test_a_bigwig_that_lacks_its_end_is_no_result(scorer, world, tmp_path, monkeypatch):
@@ -290,6 +296,53 @@ def test_parts_of_another_scan_are_not_used(scorer, world, tmp_path):
     parts = ScanParts(tmp_path, {"stride": 3})
     scan_fasta(path, scorer, SETTINGS, parts)
     assert parts.kept == 0
+
+
+def test_a_scan_is_known_by_all_that_its_scores_depend_on(planted_model, world, tmp_path):
+    model, path = tmp_path / "model", tmp_path / "g.fa"
+    shutil.copytree(planted_model, model)
+    shutil.copy2(world[2], path)
+    known = [scan_identity(model, path, SETTINGS, bf16=False)]
+    assert scan_identity(model, path, SETTINGS, bf16=False) == known[0]
+    known.append(scan_identity(model, path, SETTINGS, bf16=True))
+    for settings in ((WIDTH + 1, STRIDE, 0.1), (WIDTH, STRIDE + 1, 0.1), (WIDTH, STRIDE, 0.2)):
+        known.append(scan_identity(model, path, ScanSettings(*settings), bf16=False))
+    os.utime(path, ns=(0, 0))
+    known.append(scan_identity(model, path, SETTINGS, bf16=False))
+    weights = bytearray((model / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (model / "model.safetensors").write_bytes(weights)
+    known.append(scan_identity(model, path, SETTINGS, bf16=False))
+    assert len({json.dumps(one, sort_keys=True) for one in known}) == len(known) == 7
+
+
+def test_stopped_regions_go_on_and_another_scan_begins_anew(scorer, world, tmp_path, monkeypatch):
+    genome = open_genome(world[2])
+    found = [("a", 0, 700), ("a", 900, 1200), ("b", 0, 500)]
+    whole = ScanParts(tmp_path / "whole", {"one": 1})
+    scan_regions(found, genome, scorer, SETTINGS, whole)
+    expected = list(whole.pieces())
+    parts, read = ScanParts(tmp_path / "parts", {"one": 1}), type(genome).codes
+
+    def stopping(self, contig, start, end):
+        if contig == "b":
+            raise KeyboardInterrupt
+        return read(self, contig, start, end)
+
+    monkeypatch.setattr(type(genome), "codes", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        scan_regions(found, genome, scorer, SETTINGS, parts)
+    monkeypatch.undo()
+    assert not list((tmp_path / "parts").glob(".partial*"))
+    parts = ScanParts(tmp_path / "parts", {"one": 1})
+    scan_regions(found, genome, scorer, SETTINGS, parts)
+    assert parts.kept == 2
+    for before, after in zip(expected, parts.pieces(), strict=True):
+        assert (before.contig, before.start) == (after.contig, after.start)
+        np.testing.assert_array_equal(before.scores.forward, after.scores.forward)
+    other = ScanParts(tmp_path / "parts", {"one": 2})
+    scan_regions(found, genome, scorer, SETTINGS, other)
+    assert other.kept == 0
 
 
 def test_regions_are_scanned_like_contigs(scorer, world, tmp_path):

@@ -84,8 +84,8 @@ def test_a_shuffle_depends_on_its_own_sequence_seed_and_place_only():
     np.testing.assert_array_equal(np.stack(dinucleotide_shuffle_list(list(codes), 7)), together)
     assert (dinucleotide_shuffle(codes, 8) != together).any(axis=1).all()
     # Neighbouring places and seeds draw unlike shuffles of the same sequence.
-    same = dinucleotide_shuffle(np.tile(codes[0], (500, 1)), 7)
-    assert len({row.tobytes() for row in same}) == 500
+    same = [dinucleotide_shuffle(np.tile(codes[0], (500, 1)), seed) for seed in (7, 8)]
+    assert len({row.tobytes() for row in np.concatenate(same)}) == 1000
 
 
 def test_a_long_sequence_with_a_rare_way_out_ends():

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -19,11 +20,14 @@ from dflm.predictions import read_predictions
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training import checkpoint as checkpoints
+from dflm.training import classify
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.classify import train_classifier
 from dflm.training.finetune import collect_peaks, finetune
+from dflm.training.optim import adamw
 from dflm.training.predict import predict
 from dflm.training.pretrain import pretrain
+from safetensors.torch import load_file
 from sharded import shard_all
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
@@ -278,7 +282,7 @@ def test_any_k_and_stride_goes_from_genome_to_predictions(genome, split, tmp_pat
 @pytest.mark.parametrize("n", [1, 29, 41])
 @pytest.mark.parametrize("optimizer", ["adamw", "nt-asgd"])
 def test_pretraining_killed_and_resumed_gives_the_same_files(
-    genome, tmp_path, kill_after, monkeypatch, n, optimizer
+    genome, tmp_path, kill_after, monkeypatch, caplog, n, optimizer
 ):
     changes = {
         "optimizer": optimizer,
@@ -296,7 +300,9 @@ def test_pretraining_killed_and_resumed_gives_the_same_files(
         run_pretraining(genome, torn, **changes)
     monkeypatch.undo()
     torch.manual_seed(99)  # a fresh process has another state of its generators
-    run_pretraining(genome, torn, **changes)
+    with caplog.at_level(logging.INFO):
+        run_pretraining(genome, torn, **changes)
+    assert "resuming from" in caplog.text
     assert results(torn) == results(whole)
 
 
@@ -318,7 +324,7 @@ def test_nt_asgd_averages_in_the_end(genome, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGURG])
-def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path, number):
+def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path, number, caplog):
     """A real process, a real signal."""
     torn, whole = tmp_path / "torn", tmp_path / "whole"
     changes = {"epochs": 8}
@@ -346,7 +352,9 @@ def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path,
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     assert (torn / "checkpoints" / "last.pt").exists()
-    run_pretraining(genome, torn, **changes)
+    with caplog.at_level(logging.INFO):
+        run_pretraining(genome, torn, **changes)
+    assert "resuming from" in caplog.text
     run_pretraining(genome, whole, **changes)
     assert results(torn) == results(whole)
 
@@ -448,7 +456,7 @@ def test_fine_tuning_lowers_the_bits_of_the_peaks(pretrained, split, tmp_path):
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_fine_tuning_killed_and_resumed_gives_the_same_files(
-    pretrained, split, tmp_path, kill_after, monkeypatch, n
+    pretrained, split, tmp_path, kill_after, monkeypatch, caplog, n
 ):
     run_finetuning(pretrained, split, tmp_path / "whole")
     kill_after(n)
@@ -456,7 +464,9 @@ def test_fine_tuning_killed_and_resumed_gives_the_same_files(
         run_finetuning(pretrained, split, tmp_path / "torn")
     monkeypatch.undo()
     torch.manual_seed(99)
-    run_finetuning(pretrained, split, tmp_path / "torn")
+    with caplog.at_level(logging.INFO):
+        run_finetuning(pretrained, split, tmp_path / "torn")
+    assert "resuming from" in caplog.text
     assert results(tmp_path / "torn") == results(tmp_path / "whole")
 
 
@@ -561,7 +571,7 @@ def test_a_classifier_that_was_not_calibrated_predicts_nothing(pretrained, split
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_the_classifier_killed_and_resumed_gives_the_same_files(
-    pretrained, split, tmp_path, kill_after, monkeypatch, n
+    pretrained, split, tmp_path, kill_after, monkeypatch, caplog, n
 ):
     run_classifier(pretrained, split, tmp_path / "whole")
     kill_after(n)
@@ -569,8 +579,73 @@ def test_the_classifier_killed_and_resumed_gives_the_same_files(
         run_classifier(pretrained, split, tmp_path / "torn")
     monkeypatch.undo()
     torch.manual_seed(99)
-    run_classifier(pretrained, split, tmp_path / "torn")
+    with caplog.at_level(logging.INFO):
+        run_classifier(pretrained, split, tmp_path / "torn")
+    assert "resuming from" in caplog.text
     assert results(tmp_path / "torn") == results(tmp_path / "whole")
+
+
+def test_each_stage_learns_in_its_own_groups_at_its_own_rate(
+    pretrained, split, tmp_path, monkeypatch
+):
+    begun = []
+
+    def recorded(groups, weight_decay):
+        optimizer = adamw(groups, weight_decay)
+        begun.append([group["peak_lr"] for group in optimizer.param_groups])
+        return optimizer
+
+    monkeypatch.setattr(classify, "adamw", recorded)
+    stages = [{"unfreeze": 1, "epochs": 1, "learning_rate": 0.02}]
+    run_classifier(pretrained, split, tmp_path / "frozen", stages=stages)
+    stages.append({"unfreeze": "all", "epochs": 1, "learning_rate": 0.005})
+    run_classifier(pretrained, split, tmp_path / "freed", stages=stages, patience=None)
+    rates = [sorted(set(one)) for one in begun]
+    assert rates[0] == rates[1] == [0.02]
+    assert len(rates[2]) == 4  # embedding, two layers, head with detectors
+    assert rates[2][0] == pytest.approx(0.005 / CLASSIFIER["lr_range"])
+    assert rates[2][-1] == 0.005
+    given = load_file(pretrained / "model.safetensors")
+    frozen = load_file(tmp_path / "frozen" / "model.safetensors")
+    shared = {name for name in given if name.startswith("encoder.")} & frozen.keys()
+    assert shared
+    assert all(torch.equal(given[name], frozen[name]) for name in shared)
+
+
+def test_a_model_of_one_strand_learns_and_predicts_on_that_one(pretrained, split, tmp_path):
+    both = run_classifier(pretrained, split, tmp_path / "both")
+    one = run_classifier(pretrained, split, tmp_path / "one", reverse_complement=False)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("both", "one")]
+    assert weights[0] != weights[1]
+    for card, folder, column in ((both, "both", 0), (one, "one", 2)):
+        _, labels, values = read_table(tmp_path / folder / "validation.tsv")
+        assert card["metrics"]["validation_auroc"] == pytest.approx(
+            auroc(labels, values[:, column])
+        )
+        assert (values[:, 0] == values[:, column]).all()
+    run_finetuning(pretrained, split, tmp_path / "lm both")
+    run_finetuning(
+        pretrained, split, tmp_path / "lm one", args={**FINETUNE, "reverse_complement": False}
+    )
+    weights = [(tmp_path / f"lm {x}" / "model.safetensors").read_bytes() for x in ("both", "one")]
+    assert weights[0] != weights[1]
+    predict(
+        weights=tmp_path / "one" / "model.safetensors",
+        card=tmp_path / "one" / "model.json",
+        sequences=split["test"],
+        predictions=tmp_path / "p.tsv",
+        seconds=tmp_path / "p.json",
+        batch_size=7,
+        both_strands=False,
+        precision="fp32",
+        gpu=0,
+        threads=1,
+    )
+    _, _, values = read_table(tmp_path / "p.tsv")
+    assert (values[:, 0] == values[:, 2]).all()
+    assert (values[:, 2] != values[:, 3]).any()
+    found = one["calibration"]["one_strand"]["temperature"]
+    np.testing.assert_allclose(values[:, 1], scaled(values[:, 0], found), rtol=1e-6)
 
 
 def test_patience_ends_the_training_and_the_best_epoch_is_kept(pretrained, split, tmp_path):

@@ -78,6 +78,14 @@ def test_the_best_window_holds_the_variant_and_both_alleles_scores(scorer, world
     effects = effects_of(scorer, [found], WIDTH)
     start = int(effects.window[0])
     assert start <= variant.position < start + WIDTH
+    every = [haplotypes(one, genome, WIDTH, 5, 0.1) for one in variants]
+    effects_of_all = effects_of(scorer, every, WIDTH)
+    reached = np.maximum(effects_of_all.ref_log_odds, effects_of_all.alt_log_odds)
+    best = []
+    for one in every:
+        windows = [kind[s : s + WIDTH] for kind in (one.ref, one.alt) for s in one.starts]
+        best.append(scorer.score(np.stack(windows)).log_odds.max())
+    np.testing.assert_allclose(reached, best, atol=1e-4)
     changed = text[: variant.position] + variant.alt + text[variant.position + 1 :]
     ref, alt = (scorer.score(encode(t[start : start + WIDTH])[None]) for t in (text, changed))
     assert effects.ref_log_odds[0] == pytest.approx(ref.log_odds[0], abs=1e-4)
@@ -319,7 +327,13 @@ def test_p_values_come_from_a_matched_null(scorer, world):
     genome, variants = world[:2]
     settings = VariantSettings(null="matched", **QUICK)
     scored = score_variants(variants[:4] + variants[-4:], genome, [scorer], settings)
-    assert np.isfinite(scored.p[0]).all()
+    some = variants[:4] + variants[-4:]
+    null = matched_null(some, genome, WIDTH, QUICK["step"], settings.max_n, 60, settings.seed)
+    drawn = effects_of(scorer, null, WIDTH).delta_log_odds
+    expected, _ = significance(scored.effects[0].delta_log_odds, drawn)
+    np.testing.assert_array_equal(scored.p[0], expected)
+    shuffled = score_variants(some, genome, [scorer], VariantSettings(null="shuffled", **QUICK))
+    assert (shuffled.p[0] != scored.p[0]).any()
     assert (scored.q[0] >= scored.p[0] - 1e-12).all()
     assert len(matched_null(variants[-2:], genome, WIDTH, 10, 0.1, 30, 1)) == 30
 

@@ -188,7 +188,7 @@ def gkm() -> bytes:
         format=np.array(gkm_models.FORMAT),
         shape=np.array([4, 2]),
         weights=np.zeros(readings(4, 2).features, dtype=np.float32),
-        scalars=np.array([0.1, 1.0, 0.0]),
+        scalars=np.array([0.1, 1.0]),
     )
     return held.getvalue()
 

@@ -14,9 +14,13 @@ class Killed(BaseException):
 
 
 def pretrain_each(jobs, gpu, threads, world=None):
-    """Pretrain once for each job; one with `saves` ends with that many checkpoints."""
+    """Pretrain once for each job; one with `saves` ends with that many checkpoints.
+
+    What finds the checkpoint of a job before it has to go on from there.
+    """
     for saves, arguments in jobs:
-        save, left = Checkpoint.save, [saves]
+        save, load, left, begun = Checkpoint.save, Checkpoint.load, [saves], []
+        there, killed = Path(arguments["checkpoint"]).exists(), False
 
         def dying(self, state, save=save, left=left):
             save(self, state)
@@ -24,13 +28,19 @@ def pretrain_each(jobs, gpu, threads, world=None):
             if left[0] == 0:
                 raise Killed
 
-        Checkpoint.save = dying
+        def loading(self, load=load, begun=begun):
+            begun.append(load(self))
+            return begun[-1]
+
+        Checkpoint.save, Checkpoint.load = dying, loading
         try:
             pretrain(**arguments, gpu=gpu, threads=threads, world=world)
         except Killed:
-            pass
+            killed = True
         finally:
-            Checkpoint.save = save
+            Checkpoint.save, Checkpoint.load = save, load
+        assert killed == (saves > 0)
+        assert [state is not None for state in begun] == [there]
 
 
 def fail_alone(gpu, threads, world):

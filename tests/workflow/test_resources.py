@@ -100,7 +100,7 @@ def test_amounts_follow_what_a_job_is_given(snakemake):
     assert found["predict"] == set().union(
         *(mb(resources.predicting(each | DETECTORS, 1000, ROWS, WIDTH, gpus=0)) for each in of_both)
     )
-    assert found["run_gkm"] == mb(resources.gapping(ROWS, WIDTH))
+    assert found["run_gkm"] == mb(resources.gapping(ROWS, WIDTH, shuffles=8))
     widths = [6, 9, 12, 18]
     assert found["run_cnn"] == mb(resources.convolving(widths, 32, 128, ROWS, WIDTH))
 

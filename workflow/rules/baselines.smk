@@ -31,6 +31,7 @@ rule run_gkm:
         train="results/chipseq/{dataset}/train.tsv.gz",
         validation="results/chipseq/{dataset}/validation.tsv.gz",
         test="results/chipseq/{dataset}/test.tsv.gz",
+        stats="results/chipseq/{dataset}/stats.json",
     output:
         model="results/{at}classify/{dataset}/model.npz",
         card="results/{at}classify/{dataset}/model.json",

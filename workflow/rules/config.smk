@@ -292,6 +292,12 @@ def check_combinations(config):
             f"{pretrain['nonmono'] + 1} validations to begin averaging, and there are {validations} in all; raise "
             "pretrain.validations_per_epoch or pretrain.epochs"
         )
+    rate, decay = pretrain["learning_rate"], pretrain["weight_decay"]
+    if pretrain["optimizer"] == "nt-asgd" and (rate < 0.1 or rate * decay > 1e-3):
+        yield (
+            f"pretrain.optimizer nt-asgd does not learn with pretrain.learning_rate {rate} and "
+            f"pretrain.weight_decay {decay}, whose defaults are AdamW's; take a rate of 1 to 30 and a decay of 1.2e-6"
+        )
     simulate = config["simulate"]
     if simulate["peaks"] <= 2 * simulate["test_positives"]:
         yield (

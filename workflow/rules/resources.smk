@@ -208,7 +208,7 @@ def evaluating_needs(settings, input, rulename):
 
 def gapping_needs(settings, input, rulename):
     """Of a gapped k-mer SVM."""
-    return NEEDS.gapping(*set_sizes(input.train))
+    return NEEDS.gapping(*set_sizes(input.train), settings["gkm"]["shuffles"])
 
 
 def ls_gkm_needs(settings, input, rulename):

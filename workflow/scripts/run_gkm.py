@@ -1,6 +1,6 @@
 """Train the gapped k-mer SVM of a set and predict its test sequences."""
 
-from dflm.files import write_json
+from dflm.files import read_json, write_json
 from dflm.logs import setup_logging
 from dflm.phases import Phases, quick_imports
 
@@ -16,6 +16,7 @@ with phases("training"):
         model=snakemake.output.model,
         metrics=snakemake.output.card,
         args=snakemake.params.args,
+        negatives=read_json(snakemake.input.stats)["negatives"],
         seed=snakemake.params.seed,
     )
 with phases("predicting"):

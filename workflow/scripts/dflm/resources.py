@@ -299,8 +299,12 @@ def checking(longest: int, sequences: int, width: int, shown: int = 0, masked: i
     return SNAKEMAKE + NUMBA + own + 2 * of_sequences(sequences, width)
 
 
-def gapping(sequences: int, width: int) -> int:
-    """Return the memory of a gapped k-mer SVM on a set of that many rows."""
+def gapping(sequences: int, width: int, shuffles: int = 1) -> int:
+    """Return the memory of a gapped k-mer SVM on a set of that many rows, half of them peaks.
+
+    Of each peak it makes `shuffles`.
+    """
+    sequences = sequences * (1 + shuffles) // 2
     own = OF_WINDOWS * sequences * width + GAPPED
     return SNAKEMAKE + NUMBA + LEARN + of_sequences(sequences, width) + own
 

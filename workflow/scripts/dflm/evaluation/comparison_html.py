@@ -80,7 +80,7 @@ def comparison_page(
     return html_page(
         "Methods compared",
         f"""<h1>{escape(metric.upper())} of each method on each set</h1>
-<p>On the same splits, negatives and test files; a method's seeds are averaged first. The best of a
+<p>On the same peaks, splits and test files; a method's seeds are averaged first. The best of a
 set is blue. A click on a heading sorts; its tooltip says what the column is.</p>
 {html_table(head, body, foot)}
 <h1 style="margin-top:2rem">Compared with {escape(titles.get(reference, reference))}</h1>

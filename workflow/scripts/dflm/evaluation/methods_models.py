@@ -235,7 +235,8 @@ def others(config: Mapping) -> str:
         "floor": "a logistic regression on the counts of the 16 dinucleotides",
         "gkm": (
             f"a linear support vector machine on gapped k-mers (windows of {gkm['word']} bases of "
-            f"which {gkm['informative']} were read; C of "
+            f"which {gkm['informative']} were read; "
+            f"{count(gkm['shuffles'], 'shuffle')} of each peak; C of "
             f"{listed([f'{c:g}' for c in gkm['costs']], 'or')}, chosen on the validation part)"
         ),
         "lsgkm": "LS-GKM (Lee 2016)",
@@ -248,7 +249,7 @@ def others(config: Mapping) -> str:
     }
     if config["baselines"]:
         which = listed([described[name] for name in config["baselines"]])
-        texts.append(f"On the same splits, negatives and test sequences stood {which}.")
+        texts.append(f"On the same peaks, splits and test sequences stood {which}.")
     changed = [
         ABLATIONS.get(
             name, f"tokens of {count(int(name[1:]), 'base')}" if name[1:].isdigit() else ""

@@ -4,6 +4,7 @@ The corpus stays one byte a base; k-mer ids exist only for the window in hand.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -214,7 +215,8 @@ class SequenceBatches:
         Parameters
         ----------
         batch_size : int >= 1
-            A last batch of a single sequence is left out: batch norm cannot learn from it.
+            The most of a batch; sizes differ by one at most, since batch norm takes a small last
+            batch for the whole set. A single sequence is left out: it cannot learn from that.
         both_strands : bool
             Read each sequence on a strand drawn at random.
         seed : tuple of int
@@ -227,15 +229,15 @@ class SequenceBatches:
         if both_strands:
             strands = torch.from_numpy(rng.integers(0, 2, len(self)))
         strands = strands.to(self.device)
-        starts = range(0, len(self), batch_size)
+        count = -(-len(self) // batch_size)
+        ends = [i * len(self) // max(1, count) for i in range(count + 1)]
         # Two tokens are left at least, of which a language model predicts the second.
         phases = max(1, min(self.stride, self.codes.size(-1) - self.k - self.stride + 1))
-        drawn = rng.integers(0, phases, len(starts)).tolist() if phases > 1 else [0] * len(starts)
-        for start, phase in zip(starts, drawn, strict=True):
-            rows = order[start : start + batch_size]
+        drawn = rng.integers(0, phases, count).tolist() if phases > 1 else [0] * count
+        for (start, end), phase in zip(pairwise(ends), drawn, strict=True):
+            rows = order[start:end]
             if len(rows) > 1:
-                on = strands[start : start + batch_size]
-                yield self.tokens(rows, on, phase), self.labels[rows]
+                yield self.tokens(rows, strands[start:end], phase), self.labels[rows]
 
     def shuffle_negatives(self, seed: tuple[int, ...]) -> None:
         """Put a new dinucleotide shuffle in the place of each sequence of label 0.

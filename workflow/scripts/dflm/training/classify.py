@@ -174,13 +174,14 @@ class _Classification:
         self.validate(mean)
 
     def validate(self, train_loss: float) -> None:
-        """Score the validation part, both strands averaged, and record it."""
+        """Score the validation part on the strands that it learns from, and record it."""
         labels = self.validation.labels.cpu().numpy()
         with self.phases("validation"):
             forward, reverse = strand_probabilities(
                 self.model, self.validation, 2 * self.args.batch_size, self.args.precision
             )
-        probabilities = np.clip((forward + reverse) / 2, 1e-7, 1 - 1e-7)
+        read = (forward + reverse) / 2 if self.args.reverse_complement else forward
+        probabilities = np.clip(read, 1e-7, 1 - 1e-7)
         chosen = np.where(labels == 1, probabilities, 1 - probabilities)
         event = {
             "event": "validation",
@@ -364,7 +365,8 @@ def train_classifier(
         save_model(
             run.model, weights, card, training=training, metrics=metrics, calibration=calibration
         )
-        temperature = calibration["both_strands"]["temperature"]
-        write_predictions(predictions, names, labels, forward, reverse, True, temperature)
+        both = run_args.reverse_complement
+        temperature = calibration["both_strands" if both else "one_strand"]["temperature"]
+        write_predictions(predictions, names, labels, forward, reverse, both, temperature)
     write_json(seconds, phases.as_dict())
     saved.remove()

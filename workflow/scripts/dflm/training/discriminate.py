@@ -101,10 +101,14 @@ class _Discrimination:
         self.parameters = [*model.parameters(), *self.head.parameters()]
         self.epoch = 0
 
-    def pairs(self, windows: np.ndarray, seed: tuple[int, ...]) -> Tensor:
-        """Return tokens (2, B, T) of windows and of their shuffles."""
+    @staticmethod
+    def with_shuffles(windows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+        """Return codes (2, B, width) of windows and of their shuffles."""
         draw = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        codes = np.stack([windows, dinucleotide_shuffle(windows, draw)])
+        return np.stack([windows, dinucleotide_shuffle(windows, draw)])
+
+    def pairs(self, codes: np.ndarray) -> Tensor:
+        """Return tokens (2, B, T) of what `with_shuffles` gives."""
         shape = self.model.encoder.architecture
         return kmer_tokens(torch.from_numpy(codes).to(self.device), shape.k, shape.stride)
 
@@ -134,9 +138,8 @@ class _Discrimination:
         desc = f"epoch {self.epoch + 1}/{args.epochs}"
         with self.phases("training"):
             for i in progress(range(steps), total=steps, desc=desc):
-                pairs = self.pairs(
-                    windows[i * size : (i + 1) * size], (self.seed, self.epoch, 1 + i)
-                )
+                batch, at = windows[i * size : (i + 1) * size], (self.seed, self.epoch, 1 + i)
+                pairs = self.pairs(self.with_shuffles(batch, at))
                 logits, words = self.forward(pairs)
                 told = torch.nn.functional.cross_entropy(logits.float(), self.labels(pairs))
                 summed, count = next_token_loss(words, pairs[0, :, :-1], pairs[0, :, 1:])
@@ -160,9 +163,10 @@ class _Discrimination:
         score, found = LanguageModelScore(min(shape.k, shape.stride)), []
         with self.phases("validation"):
             windows = draw_windows(self.corpora[1], args.validation_windows, args.width, (0,))
+            codes = self.with_shuffles(windows, (0, 1))
             size = inference_batch(self.device, args.batch_size, args.width)
             for start in range(0, len(windows), size):
-                pairs = self.pairs(windows[start : start + size], (0, 1 + start))
+                pairs = self.pairs(codes[:, start : start + size])
                 logits, words = self.forward(pairs)
                 score.add(words, pairs[0, :, :-1], pairs[0, :, 1:])
                 found.append(logits.float().softmax(1)[:, 1].view(2, -1).cpu())

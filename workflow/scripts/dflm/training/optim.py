@@ -183,6 +183,7 @@ class NTASGD:
     parameters : list of Parameter
     learning_rate : float > 0
     weight_decay : float >= 0
+        Of matrices. A step takes `learning_rate` times it off each weight.
     nonmono : int >= 1
         Validations that are not looked at when the trigger is checked.
 
@@ -201,14 +202,25 @@ class NTASGD:
         self.parameters = parameters
         self.learning_rate, self.weight_decay, self.nonmono = learning_rate, weight_decay, nonmono
         self.losses: list[float] = []
-        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
-            parameters, lr=learning_rate, weight_decay=weight_decay
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(self._groups(), lr=learning_rate)
+
+    def _groups(self) -> list[dict]:
+        """Return the parameter groups: vectors (biases) are not decayed."""
+        groups = (
+            ([p for p in self.parameters if p.ndim > 1], self.weight_decay),
+            ([p for p in self.parameters if p.ndim < 2], 0.0),
         )
+        return [{"params": own, "weight_decay": decay} for own, decay in groups if own]
 
     @property
     def triggered(self) -> bool:
         """Whether averaging has begun."""
         return isinstance(self.optimizer, torch.optim.ASGD)
+
+    @property
+    def has_average(self) -> bool:
+        """Whether there is an average: a step was taken since averaging began."""
+        return self.triggered and bool(self.optimizer.state)
 
     def step(self, scale: float = 1.0) -> None:
         """Take a step with the learning rate times `scale` (variable windows: length / bptt)."""
@@ -234,13 +246,7 @@ class NTASGD:
         return begins
 
     def _begin_averaging(self) -> None:
-        self.optimizer = torch.optim.ASGD(
-            self.parameters,
-            lr=self.learning_rate,
-            lambd=0.0,
-            t0=0,
-            weight_decay=self.weight_decay,
-        )
+        self.optimizer = torch.optim.ASGD(self._groups(), lr=self.learning_rate, lambd=0.0, t0=0)
         self._keep_on_device()
 
     def _keep_on_device(self) -> None:

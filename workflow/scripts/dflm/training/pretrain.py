@@ -138,7 +138,7 @@ def pretrain(
         "train_tokens": len(run.train),
         **told_of(device, run_args.precision),
         "processes": world.size,
-        "averaged": run.averaged is not None and run.averaged.triggered,
+        "averaged": run.averaged is not None and run.averaged.has_average,
     }
     training = {"stage": "pretrain", **provenance}
     with phases("writing"):

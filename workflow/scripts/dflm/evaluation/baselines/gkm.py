@@ -21,13 +21,15 @@ from dflm.evaluation.baselines.gapped import Readings, Windows, readings, window
 from dflm.evaluation.baselines.svm import LinearSVM, decide
 from dflm.evaluation.baselines.tables import read_labelled, write_predictions
 from dflm.files import BROKEN_NUMPY, atomic_path, sha256_of, write_json
-from dflm.sequences.splits import read_split
+from dflm.sequences.kmers import decode, encode
+from dflm.sequences.shuffle import dinucleotide_shuffle_list
+from dflm.sequences.splits import hash_of, read_split
 from dflm.software import made_by
 
 log = logging.getLogger(__name__)
 WORD_MAX = 12
 INFORMATIVE_MAX = 8
-FORMAT = "dflm-gkm 1"
+FORMAT = "dflm-gkm 2"
 FLATTEST = 1e-3  # slope of the sigmoid over the spread of scores, at least
 
 
@@ -41,6 +43,9 @@ class GkmArgs:
         l, the bases of a window.
     informative : int, 1 to 8, at most `word`
         k, the bases of it that are read.
+    shuffles : int >= 1
+        Shuffles of each training peak that are learnt from, where negatives are shuffles: the
+        one of the split and others drawn here, each counting one n-th.
     costs : list of float > 0
         The SVM's C; the one of the best validation AUROC is taken.
     tolerance : float > 0
@@ -51,6 +56,7 @@ class GkmArgs:
 
     word: int
     informative: int
+    shuffles: int
     costs: list[float]
     tolerance: float
     passes: int
@@ -63,6 +69,8 @@ class GkmArgs:
                 f"gkm.informative is {self.informative}",
                 mend=f"1 to {INFORMATIVE_MAX}, and no more than gkm.word",
             )
+        if self.shuffles < 1:
+            raise InputError(f"gkm.shuffles is {self.shuffles}", mend="1 or more")
         if not self.costs or min(self.costs) <= 0:
             raise InputError(f"gkm.costs is {self.costs}", mend="give one or more, above 0")
         if self.tolerance <= 0 or self.passes < 1:
@@ -70,7 +78,14 @@ class GkmArgs:
 
 
 def train_gkm(
-    *, train: Path, validation: Path, model: Path, metrics: Path, args: dict, seed: int
+    *,
+    train: Path,
+    validation: Path,
+    model: Path,
+    metrics: Path,
+    args: dict,
+    negatives: str,
+    seed: int,
 ) -> None:
     """Train the gapped k-mer SVM of one set, on one thread.
 
@@ -84,8 +99,11 @@ def train_gkm(
         The JSON file to write: what each C reached.
     args : dict
         See `GkmArgs`.
+    negatives : str
+        What the set's negatives are, by its statistics; of "shuffle" more are drawn.
     seed : int >= 0
-        Of the order of the sequences; the solution does not depend on it beyond `tolerance`.
+        Of these, and of the order of the sequences, on which the solution does not depend beyond
+        `tolerance`.
 
     Raises
     ------
@@ -95,14 +113,17 @@ def train_gkm(
     run = GkmArgs(**args)
     reads = readings(run.word, run.informative)
     parts: list[tuple[Windows, np.ndarray]] = []
-    for path in (train, validation):
+    further = run.shuffles - 1 if negatives == "shuffle" else 0
+    for path, draws in ((train, further), (validation, 0)):
         sequences, labels = read_labelled(path)
+        sequences, labels = _with_shuffles(sequences, labels, draws, seed)
         windows = windows_of(sequences, run.word)
         if not len(windows.first):
             raise InputError(f"no sequence holds {run.word} known bases in a row", path)
         parts.append((windows, labels))
     (windows, labels), (held, held_labels) = parts
-    machine = LinearSVM(windows, labels, reads, seed)
+    shares = np.where(labels == 1, 1.0, 1.0 / (1 + further))
+    machine = LinearSVM(windows, labels, reads, seed, shares)
     best, tried = None, []
     for cost in sorted(set(map(float, run.costs))):  # each starts from the one below
         done, gap = machine.fit(cost, run.tolerance, run.passes)
@@ -119,7 +140,9 @@ def train_gkm(
         if best is None or found["validation_auroc"] > best[0]["validation_auroc"]:
             best = found, machine.weights.copy(), machine.bias[0], values
     chosen, weights, bias, values = best
-    slope, intercept = platt(values, held_labels)
+    if len(tried) > 2 and chosen["cost"] in (tried[0]["cost"], tried[-1]["cost"]):
+        log.warning("gkm.costs: the best, %g, is the last on its side", chosen["cost"])
+    slope = platt_slope(values, held_labels)
     with atomic_path(model) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file,
@@ -127,13 +150,14 @@ def train_gkm(
             format=np.array(FORMAT),
             shape=np.array([run.word, run.informative], dtype=np.int64),
             weights=weights,
-            scalars=np.array([bias, slope, intercept], dtype=np.float64),
+            scalars=np.array([bias, slope], dtype=np.float64),
         )
     write_json(
         metrics,
         {
             "method": "gkm",
             "args": asdict(run),
+            "negatives": negatives,
             "seed": seed,
             "train_sha256": sha256_of(train),
             "validation_sha256": sha256_of(validation),
@@ -147,22 +171,37 @@ def train_gkm(
     )
 
 
-def platt(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def _with_shuffles(
+    sequences: list[str], labels: np.ndarray, draws: int, seed: int
+) -> tuple[list[str], np.ndarray]:
+    """Put so many further dinucleotide shuffles of each negative behind the sequences."""
+    given = [encode(one) for one, label in zip(sequences, labels, strict=True) if label == 0]
+    made = [
+        decode(codes)
+        for draw in range(draws)
+        for codes in dinucleotide_shuffle_list(given, hash_of(seed, "gkm", str(draw)))
+    ]
+    return [*sequences, *made], np.concatenate([labels, np.zeros(len(made), labels.dtype)])
+
+
+def platt_slope(values: np.ndarray, labels: np.ndarray) -> float:
     """Fit the sigmoid that turns scores into probabilities.
+
+    It has no shift, as `dflm.calibration.fit_temperature` has none: of every method 0.5 is what it
+    decides by, not what the validation part would have it decide by.
 
     Parameters
     ----------
     values : numpy.ndarray
-        shape=(rows,), scores of sequences that were not learnt from.
+        shape=(rows,), scores of sequences that were not learnt from, above 0 for bound.
     labels : numpy.ndarray
         shape=(rows,), 1 or 0; both occur.
 
     Returns
     -------
-    slope, intercept : float
-        Of the probability 1 / (1 + exp(-(slope * value + intercept))); the slope is above 0, so
-        that probabilities have the order of the scores, also where `labels` have it the other way
-        round by chance.
+    float
+        Of the probability 1 / (1 + exp(-slope * value)); above 0, so that probabilities have the
+        order of the scores, also where `labels` have it the other way round by chance.
 
     References
     ----------
@@ -172,17 +211,13 @@ def platt(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     bound = np.asarray(labels) == 1
     target = np.where(bound, (bound.sum() + 1) / (bound.sum() + 2), 1 / ((~bound).sum() + 2))
     spread = float(np.std(values)) or 1.0
-    model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-8)
+    model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-8, fit_intercept=False)
     model.fit(
         np.concatenate([values, values])[:, None] / spread,
         np.repeat([1, 0], len(values)),
         sample_weight=np.concatenate([target, 1 - target]),
     )
-    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    if slope < FLATTEST:
-        slope, intercept = FLATTEST, float(np.log(target.mean() / (1 - target.mean())))
-        intercept -= slope * float(np.mean(values)) / spread
-    return slope / spread, intercept
+    return max(float(model.coef_[0, 0]), FLATTEST) / spread
 
 
 def predict_gkm(*, model: Path, sequences: Path, predictions: Path) -> None:
@@ -207,7 +242,7 @@ def predict_gkm(*, model: Path, sequences: Path, predictions: Path) -> None:
     if not names:
         raise InputError("holds no sequences to predict", sequences)
     values = decide(windows_of(bases, machine.word), machine.reads, machine.weights, machine.bias)
-    probabilities = 1 / (1 + np.exp(-(machine.slope * values + machine.intercept)))
+    probabilities = 1 / (1 + np.exp(-machine.slope * values))
     write_predictions(predictions, names, labels, probabilities)
 
 
@@ -221,8 +256,7 @@ class GkmModel:
     """shape=(features,) float32, finite."""
     bias: float
     slope: float
-    intercept: float
-    """The last two turn a score into a probability, see `platt`."""
+    """It turns a score into a probability, see `platt_slope`."""
 
 
 def load_gkm(path: Path) -> GkmModel:
@@ -244,11 +278,11 @@ def load_gkm(path: Path) -> GkmModel:
             weights, scalars = arrays["weights"], arrays["scalars"].astype(np.float64)
         if weights.shape != (reads.features,) or weights.dtype != np.float32:
             raise ValueError(f"its weights are not {reads.features} numbers of 32 bits")
-        bias, slope, intercept = scalars.tolist()
+        bias, slope = scalars.tolist()
         if not np.isfinite(weights).all() or not np.isfinite(scalars).all():
             raise ValueError("a number of it is not finite")
     except FileNotFoundError:
         raise InputError("there is no such file", path) from None
     except BROKEN_NUMPY as error:
         raise InputError(f"no gapped k-mer SVM ({error})", path, "train it again") from None
-    return GkmModel(word, reads, weights, bias, slope, intercept)
+    return GkmModel(word, reads, weights, bias, slope)

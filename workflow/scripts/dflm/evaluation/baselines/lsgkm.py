@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.evaluation.baselines.gkm import platt
+from dflm.evaluation.baselines.gkm import platt_slope
 from dflm.evaluation.baselines.tables import read_labelled, write_predictions
 from dflm.files import atomic_path, sha256_of, write_json
 from dflm.scores import auroc
@@ -101,10 +101,8 @@ def run_lsgkm(
             scores.append(_read_scores(answer, len(part)))
         with atomic_path(model) as partial:
             shutil.copyfile(made, partial)
-    slope, intercept = platt(scores[0], held_labels)
-    write_predictions(
-        predictions, names, labels, 1 / (1 + np.exp(-(slope * scores[1] + intercept)))
-    )
+    slope = platt_slope(scores[0], held_labels)
+    write_predictions(predictions, names, labels, 1 / (1 + np.exp(-slope * scores[1])))
     write_json(
         card,
         {
@@ -114,7 +112,6 @@ def run_lsgkm(
                 "validation_sha256": sha256_of(validation),
                 "sequences": len(learnt),
                 "slope": slope,
-                "intercept": intercept,
             },
             "metrics": {"validation_auroc": auroc(held_labels, scores[0])},
             "sha256": sha256_of(model),

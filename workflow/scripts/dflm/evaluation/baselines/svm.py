@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class LinearSVM:
     """A hinge-loss SVM on features of length 1 and a constant 1.
 
-    Minimises |w|^2 / 2 + cost * sum of max(0, 1 - sign * w . x).
+    Minimises |w|^2 / 2 + cost * sum of share * max(0, 1 - sign * w . x).
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class LinearSVM:
     reads : Readings
     seed : int >= 0
         Of the order in which sequences are visited.
+    shares : array of float > 0, shape=(sequences,), optional
+        What the error of each counts; 1 when not given.
 
     References
     ----------
@@ -36,10 +38,18 @@ class LinearSVM:
     1 and 3 (shrinking).
     """
 
-    def __init__(self, windows: Windows, labels: np.ndarray, reads: Readings, seed: int) -> None:
+    def __init__(
+        self,
+        windows: Windows,
+        labels: np.ndarray,
+        reads: Readings,
+        seed: int,
+        shares: np.ndarray | None = None,
+    ) -> None:
         self.windows, self.reads = windows, reads
         self.lengths = lengths_of(windows, reads)
         self.sign = np.where(np.asarray(labels) == 1, 1.0, -1.0)
+        self.shares = np.ones(len(windows)) if shares is None else np.asarray(shares, np.float64)
         self.alpha = np.zeros(len(windows))
         self.weights = np.zeros(reads.features, dtype=np.float32)
         self.bias = np.zeros(1)
@@ -64,14 +74,14 @@ class LinearSVM:
         gap : float
             The range reached.
         """
-        usable = np.flatnonzero(self.lengths > 0)
+        usable, costs = np.flatnonzero(self.lengths > 0), cost * self.shares
         active, limits, gap = usable, np.array([np.inf, -np.inf]), np.inf
         for done in range(1, passes + 1):
             order = self.rng.permutation(active)
             kept, top, bottom = _descend(
                 *(order, self.windows.begin, self.windows.first, self.windows.second),
                 *(self.reads.first, self.reads.second, self.reads.scale, self.lengths, self.sign),
-                *(cost, limits, self.alpha, self.weights, self.bias),
+                *(costs, limits, self.alpha, self.weights, self.bias),
             )
             gap, whole = top - bottom, len(active) == len(usable) == kept
             active = order[:kept]
@@ -107,7 +117,7 @@ def decide(windows: Windows, reads: Readings, weights: np.ndarray, bias: float) 
 
 @compiled
 def _descend(
-    order, begin, first, second, head, tail, scale, lengths, sign, cost, limits, alpha, w, bias
+    order, begin, first, second, head, tail, scale, lengths, sign, costs, limits, alpha, w, bias
 ):
     """Pass once over `order`; move those that may still change to its front.
 
@@ -118,7 +128,7 @@ def _descend(
     for i in order:
         value = dot(begin[i], begin[i + 1], first, second, head, tail, scale, w) / lengths[i]
         slope = sign[i] * (value + bias[0]) - 1.0
-        lowest, highest = alpha[i] == 0.0, alpha[i] == cost
+        lowest, highest = alpha[i] == 0.0, alpha[i] == costs[i]
         if (lowest and slope > limits[0]) or (highest and slope < limits[1]):
             continue
         order[kept] = i
@@ -132,7 +142,7 @@ def _descend(
         if projected == 0.0:
             continue
         before = alpha[i]
-        alpha[i] = min(max(before - slope / 2.0, 0.0), cost)  # the square of x and the constant
+        alpha[i] = min(max(before - slope / 2.0, 0.0), costs[i])  # the square of x and the constant
         step = sign[i] * (alpha[i] - before)
         add(begin[i], begin[i + 1], first, second, head, tail, scale, step / lengths[i], w)
         bias[0] += step
