@@ -10,6 +10,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import pytest
 import yaml
 from runs import NAMES, ROOT, copy_workflow, set_status
 from snakemake_executor_plugin_slurm.utils import set_gres_string
@@ -251,6 +252,24 @@ def test_a_skipped_set_is_planned_no_further(finished):
 
 def profile(name):
     return yaml.safe_load((ROOT / "workflow" / "profiles" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["slurm", "slurm-grouped", "slurm-packed"])
+def test_lines_taken_out_of_comments_make_no_key_a_second_time(name):
+    """YAML would let the second one win, without a word."""
+    lines = (ROOT / "workflow" / "profiles" / name / "config.yaml").read_text().splitlines()
+    offered = re.compile(r' *# *\w+:( "[^"]*"| \d+)?')
+    text = [line.replace("# ", "", 1) if offered.fullmatch(line) else line for line in lines]
+    assert len([line for line in lines if offered.fullmatch(line)]) >= 2
+
+    def keys_of(node):
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert len(set(keys)) == len(keys), keys
+            for _, value in node.value:
+                keys_of(value)
+
+    keys_of(yaml.compose("\n".join(text)))
 
 
 def test_no_profile_caps_the_gpus():
