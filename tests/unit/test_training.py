@@ -245,6 +245,23 @@ def run_classifier(
     return json.loads((folder / "model.json").read_text())
 
 
+def run_prediction(folder: Path, sequences: Path, both_strands: bool = True) -> Path:
+    """Predict with the classifier in a folder; return the table, which is written there."""
+    predict(
+        weights=folder / "model.safetensors",
+        card=folder / "model.json",
+        sequences=sequences,
+        predictions=folder / "predictions.tsv",
+        seconds=folder / "predict.json",
+        batch_size=7,
+        both_strands=both_strands,
+        precision="fp32",
+        gpu=0,
+        threads=1,
+    )
+    return folder / "predictions.tsv"
+
+
 # --- pretraining ---------------------------------------------------------------------------
 
 
@@ -503,19 +520,7 @@ def test_the_classifier_finds_the_planted_word_and_predicts_it(pretrained, split
     ]
     card = run_classifier(pretrained, split, tmp_path, stages=stages, drop_mult=0.0)
     assert card["metrics"]["validation_auroc"] > 0.9
-    predictions = tmp_path / "predictions.tsv"
-    predict(
-        weights=tmp_path / "model.safetensors",
-        card=tmp_path / "model.json",
-        sequences=split["test"],
-        predictions=predictions,
-        seconds=tmp_path / "predict.json",
-        batch_size=7,
-        both_strands=True,
-        precision="fp32",
-        gpu=0,
-        threads=1,
-    )
+    predictions = run_prediction(tmp_path, split["test"])
     for name in ("seconds.json", "predict.json"):
         assert json.loads((tmp_path / name).read_text())["wall"]["total"] > 0
     names, labels, values = read_table(predictions)
@@ -556,17 +561,9 @@ def test_a_classifier_that_was_not_calibrated_predicts_nothing(pretrained, split
     card = run_classifier(pretrained, split, tmp_path)
     del card["calibration"]
     (tmp_path / "model.json").write_text(json.dumps(card))
-    files = {"predictions": tmp_path / "p.tsv", "seconds": tmp_path / "p.json"}
-    how = {"batch_size": 7, "both_strands": True, "precision": "fp32", "gpu": 0, "threads": 1}
     with pytest.raises(InputError, match="tells no calibration; train the classifier anew"):
-        predict(
-            weights=tmp_path / "model.safetensors",
-            card=tmp_path / "model.json",
-            sequences=split["test"],
-            **files,
-            **how,
-        )
-    assert not files["predictions"].exists()
+        run_prediction(tmp_path, split["test"])
+    assert not (tmp_path / "predictions.tsv").exists()
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
@@ -629,19 +626,8 @@ def test_a_model_of_one_strand_learns_and_predicts_on_that_one(pretrained, split
     )
     weights = [(tmp_path / f"lm {x}" / "model.safetensors").read_bytes() for x in ("both", "one")]
     assert weights[0] != weights[1]
-    predict(
-        weights=tmp_path / "one" / "model.safetensors",
-        card=tmp_path / "one" / "model.json",
-        sequences=split["test"],
-        predictions=tmp_path / "p.tsv",
-        seconds=tmp_path / "p.json",
-        batch_size=7,
-        both_strands=False,
-        precision="fp32",
-        gpu=0,
-        threads=1,
-    )
-    _, _, values = read_table(tmp_path / "p.tsv")
+    predictions = run_prediction(tmp_path / "one", split["test"], both_strands=False)
+    _, _, values = read_table(predictions)
     assert (values[:, 0] == values[:, 2]).all()
     assert (values[:, 2] != values[:, 3]).any()
     found = one["calibration"]["one_strand"]["temperature"]
