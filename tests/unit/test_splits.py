@@ -2,7 +2,7 @@
 
 import gzip
 from collections import Counter
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from dflm.files import read_json, sha256_of
 from dflm.sequences.chipseq import find_sets
 from dflm.sequences.kmers import decode, encode, reverse_complement
 from dflm.sequences.leaks import find_leaks
-from dflm.sequences.splits import either_strand, leave_out, read_split, split_dataset
+from dflm.sequences.splits import either_strand, hold_out, leave_out, read_split, split_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +132,21 @@ def test_a_family_larger_than_the_validation_part_is_trained_on(tmp_path):
         split = Split(tmp_path, random_peaks(50) + family, near_duplicate_width=16, seed=seed)
         assert set(family) <= set(split.positives("train"))
         assert len(split.positives("validation")) == 20
+
+
+def test_a_family_is_held_out_as_often_as_a_sequence_alone():
+    alone, shared = random_peaks(160, 1), random_peaks(4, 5)
+    families = [
+        [s[:20] + peak[20:] for peak in random_peaks(10, 9 - i)] for i, s in enumerate(shared)
+    ]
+    rows = [("", s, 1) for s in [*alone, *chain(*families)]]
+    drawn = [hold_out(rows, 0.25, "set", seed, 16) for seed in range(200)]
+    spelt = [[{either_strand(s) for s in family} for family in families], [{s} for s in alone]]
+    of_families = np.mean([[family <= held_out for family in spelt[0]] for held_out in drawn])
+    assert of_families == pytest.approx(0.25, abs=0.06)  # 2 % either way is one deviation
+    sizes = {len(held_out) for held_out in drawn}
+    assert min(sizes) >= 45
+    assert max(sizes) <= 55
 
 
 def test_a_validation_part_that_comes_out_small_is_told(tmp_path, caplog):

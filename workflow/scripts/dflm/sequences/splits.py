@@ -294,8 +294,9 @@ def without_leaks(
 def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int, width: int) -> set[str]:
     """Choose the sequences that go to validation, exact and near duplicates together.
 
-    A family of duplicates that is larger than the whole part wanted is trained on, as long as
-    there is another.
+    A family of duplicates goes as often as a sequence alone, so repeats are no larger a part of
+    validation than of the rest. One that would exceed the part wanted by more than half of its
+    own size, or that is larger than the whole part, is trained on as long as there is another.
 
     Parameters
     ----------
@@ -321,20 +322,19 @@ def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int, widt
     ):
         members.setdefault(family, []).append(either_strand(sequence))
     # Ranks by a hash, not by a generator: they depend neither on the order of the rows nor on
-    # a library's version.
-    ranks = {
-        family: min((hash_of(seed, dataset, sequence), sequence) for sequence in copies)
-        for family, copies in members.items()
-    }
+    # a library's version. One hash a family: the least of its members' would put the large first.
+    names = {family: min(copies) for family, copies in members.items()}
+    ranks = {family: (hash_of(seed, dataset, name), name) for family, name in names.items()}
     wanted = max(1, round(fraction * len(rows)))
     held_out: set[str] = set()
     taken = 0
     for family in sorted(ranks, key=ranks.__getitem__):
         if taken >= wanted:
             break
-        if len(members[family]) <= wanted:
+        size = len(members[family])
+        if size <= wanted and taken + size / 2 <= wanted:
             held_out.update(members[family])
-            taken += len(members[family])
+            taken += size
     if not held_out and members:
         held_out.update(min(members.values(), key=len))
         taken = len(min(members.values(), key=len))
