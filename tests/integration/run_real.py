@@ -98,9 +98,9 @@ def prepare(
     if select:
         config["datasets"]["select"] = select
     if ablations is not None:
-        config |= {"ablations": ablations, "ensemble": []}
+        config |= {"ablations": ablations, "ensemble": [], "comparison": {}}
     if uncapped:
-        config |= {"baselines": [], "ablations": [], "ensemble": []}
+        config |= {"baselines": [], "ablations": [], "ensemble": [], "comparison": {}}
         given = uncapped.resolve() / "results" / "discriminate"
         config["language_model"]["pretrained"] = str(given)
         config["chipseq"]["max_peaks"] = None

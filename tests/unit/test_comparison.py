@@ -10,7 +10,7 @@ from dflm.evaluation.comparison import COLUMNS, METRICS, Run, compare_methods, f
 
 SETS = ("A_K562_a_(SC-1)_Lab", "B_<x>_&_Lab", "C_x_Lab", "SKIPPED_x_Lab")
 SCORES = {"full": (0.9, 0.8, 0.7), "cnn": (0.85, 0.82, None), "floor": (0.5, 0.5, 0.5)}
-OPTIONS = {"reference": "full", "metrics": ["auroc", "brier"], "tie": 0.01}
+OPTIONS = {"references": ["full"], "metrics": ["auroc", "brier"], "tie": 0.01}
 OPTIONS |= {"resamples": 200, "seed": 1}
 
 
@@ -102,7 +102,27 @@ def test_pictures_and_page_are_whole_and_the_best_is_marked(task, tmp_path):
     assert best[SETS[0]][0].startswith("0.900")
     assert best[SETS[1]][0].startswith("0.830")  # the cnn's two seeds
     assert "one-hot CNN" in page
-    assert "0.800 (" not in page
+
+
+def test_several_references_have_a_block_each(task, tmp_path):
+    out, _, records = compared(task, tmp_path, references=["full", "cnn"])
+    found = [(one["metric"], one["reference"], one["method"]) for one in records]
+    assert found == [
+        (metric, *pair)
+        for metric in OPTIONS["metrics"]
+        for pair in (
+            *(("", "full"), ("full", "cnn"), ("full", "floor")),
+            *(("cnn", "full"), ("cnn", "floor")),
+        )
+    ]
+    _, one_way, _, other_way, _ = records[:5]
+    assert float(one_way["difference"]) == -float(other_way["difference"])
+    assert (one_way["wins"], one_way["losses"]) == (other_way["losses"], other_way["wins"])
+    text = format_comparison(out["comparison"])
+    assert [block.split("  ")[0] for block in text.split("\n\n")] == ["method", "method"]
+    assert "full minus it" in text
+    assert "cnn minus it" in text
+    assert "Compared with DFLM and one-hot CNN" in out["page"].read_text()
 
 
 @pytest.mark.parametrize("kept", [[], ["full"], ["floor"]])
@@ -125,4 +145,4 @@ def test_same_input_same_bytes(task, tmp_path):
 
 def test_a_reference_that_did_not_run_is_told(task, tmp_path):
     with pytest.raises(InputError, match="no row of the method gkm"):
-        compared(task, tmp_path, reference="gkm")
+        compared(task, tmp_path, references=["full", "gkm"])

@@ -106,6 +106,24 @@ def test_of_an_error_the_smallest_stands_first():
     assert by_error == by_area
 
 
+def test_far_methods_are_set_apart_where_more_is_better_only():
+    rows = table(6, {"full": 0.9, "floor": 0.5})
+    rows = [row | {"brier": 1 - row["auroc"]} for row in rows]
+    for metric, drawn in (("auroc", 1), ("brier", 2)):
+        upper, lower = paired(rows, metric)[0].axes
+        assert len(upper.collections) == drawn
+        assert ["left of the axis" in text.get_text() for text in lower.texts] == [
+            False,
+            drawn == 1,
+        ]
+
+
+def test_a_single_set_has_means_without_an_interval():
+    _, lower = paired(table(1))[0].axes
+    assert len(lower.collections) == len(METHODS)
+    assert all(len(set(line.get_xdata())) == 1 for line in lower.lines)
+
+
 def test_methods_are_told_apart_by_mark_or_colour():
     many = {"full": 0.9} | {f"m{i}": 0.8 for i in range(12)}
     figure, _ = paired(table(3, many))

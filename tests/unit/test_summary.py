@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from dflm.errors import InputError
+from dflm.evaluation.plots import summary_figure
 from dflm.evaluation.summary import COLUMNS, NOT_RUN, format_table, runtime, summarise
 
 GOOD = {"A_K562_a_(SC-1)_Lab": 0.97, "C_K562_c.2_Lab": 0.81, "B_GM12878_b_Lab": 0.9}
@@ -88,6 +89,18 @@ def test_values_and_their_mean(given_files, tmp_path):
     low, high = float(mean["auroc_low"]), float(mean["auroc_high"])
     assert min(GOOD.values()) <= low < float(mean["auroc"]) < high <= max(GOOD.values())
     assert mean["reason"] == "over 3 sets"
+
+
+def test_a_single_set_has_a_mean_and_no_interval(given_files, tmp_path):
+    one = next(row for row in given_files["rows"] if row["dataset"] in GOOD)
+    out, (record, mean) = run(given_files, tmp_path, rows=[one])
+    assert mean["auroc"] == record["auroc"] != ""
+    assert mean["auroc_low"] == mean["auroc_high"] == ""
+    text = format_table(out["table"]).splitlines()
+    assert text[-1] == f"mean AUROC {float(record['auroc']):.3f} over 1 set"
+    assert "interval" not in out["html"].read_text()
+    figure = summary_figure([("a set", 0.9, None)], (0.9, None, None))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["mean 0.900"]
 
 
 def test_same_input_same_bytes(given_files, tmp_path):

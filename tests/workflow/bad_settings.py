@@ -181,7 +181,7 @@ CONFIGS = [
         "variants: {x: {finetune: {group_by: famly}}}",
         "finetune.group_by is famly; allowed: tf or a column",
     ),
-    ("comparison: {reference: cnn}", "comparison.reference is cnn, which is no method.*full"),
+    ("comparison: {references: [cnn]}", "comparison.references: cnn is no method.*full"),
     ("comparison: {metrics: [auc]}", r"comparison.metrics\[0\].*one of auroc"),
     ("gkm: {informative: 8, word: 6}", "gkm.informative is 8 and gkm.word 6"),
     ("cnn: {batch_size: 1}", "cnn.batch_size is 1; allowed.*at least 2"),

@@ -167,7 +167,6 @@ def check_methods(config, schema):
                 yield f"{key}{shown(layer)} comes to the same as {same}; take it out"
                 break
         known[name] = settings
-    reference = config["comparison"]["reference"]
     for name in config["ensemble"]:
         if name not in known:
             yield (
@@ -180,11 +179,12 @@ def check_methods(config, schema):
             "another method or set seeds to 2 or more"
         )
     names = [*known, *([ENSEMBLE] if config["ensemble"] else []), *config["baselines"]]
-    if reference not in names:
-        yield (
-            f"comparison.reference is {reference}, which is no method of this run"
-            f"{closest(reference, names)} (its methods: {', '.join(names)})"
-        )
+    for reference in config["comparison"]["references"]:
+        if reference not in names:
+            yield (
+                f"comparison.references: {reference} is no method of this run"
+                f"{closest(reference, names)} (its methods: {', '.join(names)})"
+            )
     for name in config["ablations"]:
         if name in config["variants"]:
             yield f"variants.{name}: an ablation has this name; choose another"

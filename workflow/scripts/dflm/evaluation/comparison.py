@@ -28,6 +28,7 @@ TITLES = {
 
 METRICS = (
     "auroc",
+    "auroc_unshown",
     "auprc",
     "accuracy",
     "precision",
@@ -90,7 +91,7 @@ def compare_methods(
     page: str | Path,
     plot: str | Path,
     ranks: str | Path,
-    reference: str,
+    references: Sequence[str],
     metrics: Sequence[str],
     tie: float,
     resamples: int,
@@ -110,8 +111,8 @@ def compare_methods(
     table, comparison, page, plot, ranks : path-like
         To write: methods.tsv (a row for each method, set and seed), comparison.tsv (see
         `dflm.evaluation.statistics.compare`), comparison.html, comparison.svg and ranks.svg.
-    reference : str
-        The method that the others are compared with.
+    references : sequence of str
+        The methods that the others are compared with; pictures show the first.
     metrics : sequence of str
         Out of `METRICS`; page and pictures show the first.
     tie : float
@@ -132,15 +133,16 @@ def compare_methods(
     counts = {name: read_json(path) for name, path in stats.items() if Path(path).exists()}
     records = [_record(run, row, counts.get(row["dataset"], {})) for run in runs for row in rows]
     write_table(table, COLUMNS, records)
-    options = {"reference": reference, "seed": seed, "resamples": resamples}
-    compared = compare(records, metrics=metrics, tie=tie, **options)
+    drawn = {"seed": seed, "resamples": resamples}
+    compared = compare(records, metrics=metrics, references=references, tie=tie, **drawn)
     write_comparison(compared, comparison)
-    plot_comparison(records, plot, metric=metrics[0], names=TITLES, **options)
-    plot_ranks(records, ranks, metric=metrics[0], reference=reference, names=TITLES)
+    shown = {"metric": metrics[0], "reference": references[0], "names": TITLES}
+    plot_comparison(records, plot, **shown, **drawn)
+    plot_ranks(records, ranks, **shown)
     scores, _ = average_seeds(records, metrics[0])
     with atomic_path(page) as temporary:
         temporary.write_text(
-            comparison_page(rows, scores, compared, metrics[0], reference, tie, TITLES),
+            comparison_page(rows, scores, compared, metrics[0], references, tie, TITLES),
             encoding="utf-8",
         )
     return compared
@@ -168,11 +170,24 @@ def format_comparison(tsv: str | Path) -> str:
     Returns
     -------
     str
-        A line a method, numbers aligned.
+        A line a method, numbers aligned; a table for each reference.
     """
     records = read_table(tsv)
     metric = records[0]["metric"]
-    reference = next((one["reference"] for one in records if one["reference"]), "")
+    records = [one for one in records if one["metric"] == metric]
+    references = list(dict.fromkeys(one["reference"] for one in records if one["reference"]))
+    references = references or [""]
+    own = {reference: {reference} for reference in references}
+    own[references[0]].add("")  # its own line
+    tables = [
+        _table(metric, reference, [one for one in records if one["reference"] in own[reference]])
+        for reference in references
+    ]
+    return "\n\n".join(tables)
+
+
+def _table(metric: str, reference: str, records: Sequence[Mapping[str, str]]) -> str:
+    """Lay out the records that compare with one reference."""
     lines = [
         [
             *("method", "sets", "missing", "seeds", f"mean {metric}", "95 % interval", "rank"),
@@ -180,8 +195,6 @@ def format_comparison(tsv: str | Path) -> str:
         ]
     ]
     for one in records:
-        if one["metric"] != metric:
-            continue
         line = [one[name] or "-" for name in ("method", "sets", "missing", "seeds")]
         line += [_number(one["mean"]), _interval(one["low"], one["high"])]
         line += [_number(one["mean_rank"], 2), _number(one["difference"], sign="+")]

@@ -10,6 +10,7 @@ HEADINGS = (
     # key, heading, meaning
     ("metric", "metric", "what is compared"),
     ("method", "method", "name of the method, as in its folder"),
+    ("reference", "reference", "the method that it is compared with"),
     ("sets", "sets", "sets that the method has a score of"),
     ("missing", "missing", "sets that another method has a score of, and this one has none"),
     ("seeds", "seeds", "the fewest seeds that a set's score is the mean of"),
@@ -23,13 +24,15 @@ HEADINGS = (
     ("p_holm", "p (Holm)", "corrected for the number of methods"),
 )
 
+WORDS = ("metric", "method", "reference")
+
 
 def comparison_page(
     rows: Sequence[Mapping],
     scores: Scores,
     compared: Sequence[Mapping],
     metric: str,
-    reference: str,
+    references: Sequence[str],
     tie: float,
     titles: Mapping[str, str],
 ) -> str:
@@ -45,8 +48,8 @@ def comparison_page(
         See `dflm.evaluation.statistics.compare`.
     metric : str
         That of `scores`.
-    reference : str
-        The method that the others are compared with.
+    references : sequence of str
+        The methods that the others are compared with.
     tie : float
         Largest difference that is called a tie.
     titles : mapping of str to str
@@ -64,12 +67,13 @@ def comparison_page(
     )
     body = "\n".join(f"<tr>{_cells(row['dataset'], scores, metric)}</tr>" for row in rows)
     means = {one["method"]: one for one in compared if one["metric"] == metric}
+    against = " and ".join(escape(titles.get(one, one)) for one in references)
     foot = "<td>MEAN</td>" + "".join(
         f'<td class="n" title="{_interval(one, "low", "high")}">{_figure(one["mean"])}</td>'
         for one in (means[method] for method in scores)
     )
     columns = "".join(
-        f'<th scope="col" class="{"w" if key in ("metric", "method") else "n"}" '
+        f'<th scope="col" class="{"w" if key in WORDS else "n"}" '
         f'title="{escape(meaning)}">{escape(heading)}</th>'
         for key, heading, meaning in HEADINGS
     )
@@ -83,9 +87,9 @@ def comparison_page(
 <p>On the same peaks, splits and test files; a method's seeds are averaged first. The best of a
 set is blue. A click on a heading sorts; its tooltip says what the column is.</p>
 {html_table(head, body, foot)}
-<h1 style="margin-top:2rem">Compared with {escape(titles.get(reference, reference))}</h1>
+<h1 style="margin-top:2rem">Compared with {against}</h1>
 <p>Over sets, paired. A difference of up to {tie:g} is a tie. p-values: Wilcoxon's signed ranks,
-corrected by Holm for the number of methods.</p>
+corrected by Holm for the number of methods that a reference is compared with.</p>
 {html_table(columns, lines)}""",
         script=SCRIPT,
     )
@@ -117,8 +121,8 @@ def _cells(dataset: str, scores: Scores, metric: str) -> str:
 def _statistic(key: str, one: Mapping, titles: Mapping[str, str]) -> str:
     """One cell of the table of statistics."""
     value = one[key]
-    if key in ("metric", "method"):
-        word = escape(titles.get(value, value) if key == "method" else value)
+    if key in WORDS:
+        word = escape(value if key == "metric" else titles.get(value, value or ""))
         return f'<td data-value="{word}">{word}</td>'
     if value is None:
         return '<td class="n" data-value="">–</td>'

@@ -97,7 +97,7 @@ def comparison_figure(
     upper = figure.add_axes([left / WIDTH, (below + foot) / height, width, body / height])
     lower = figure.add_axes([left / WIDTH, below / height, width, foot / height], sharex=upper)
     places = {one: number - 1 - i for i, one in enumerate(sets)}
-    far = _far(scores, reference)
+    far = _far(scores, metric, reference)
     shown = {method: held for method, held in scores.items() if method not in far}
     for one, place in places.items():
         values = [held[one] for held in shown.values() if one in held]
@@ -123,6 +123,8 @@ def comparison_figure(
                 color=color, fontsize=7.5,
             )  # fmt: skip
             continue
+        if low is None:
+            low = high = mean
         lower.plot([low, high], [place] * 2, color=color, linewidth=1.6, solid_capstyle="butt")
         lower.scatter([mean], [place], **looks[method])
         lower.annotate(
@@ -261,13 +263,14 @@ def _looks(scores: Scores, reference: str) -> dict[str, dict]:
     return looks
 
 
-def _far(scores: Scores, reference: str) -> set[str]:
+def _far(scores: Scores, metric: str, reference: str) -> set[str]:
     """Return the methods so far below the reference that their dots would press all else together.
 
-    The floor of dinucleotide counts is one where the negatives are shuffles.
+    The floor of dinucleotide counts is one where the negatives are shuffles. Of an error, where
+    less is better, all are drawn.
     """
     own = scores.get(reference, {}).values()
-    if not own:
+    if not own or metric in LOWER_IS_BETTER:
         return set()
     edge = min(own) - max(0.1, (max(own) - min(own)) / 2)
     return {method for method, held in scores.items() if held and max(held.values()) < edge}

@@ -269,7 +269,7 @@ def plot_summary(
     path : path-like
         SVG to write.
     mean : (mean, low, high) or None
-        Of the AUROC over sets.
+        Of the AUROC over sets; the ends are None of a single set.
     others : sequence of (dataset, status, reason)
         Sets without a score, listed under the plot.
     """
@@ -301,11 +301,14 @@ def summary_figure(scores, mean, others=()) -> Figure:
     places = np.arange(number)
     area = {True: (28, 34), False: (5, 8)}[number <= 150]
     if mean is not None:
-        axes.axvspan(mean[1], mean[2], color=BLUE, alpha=0.13, linewidth=0, zorder=0)
+        label = f"mean {mean[0]:.3f}"
+        if mean[1] is not None:
+            axes.axvspan(mean[1], mean[2], color=BLUE, alpha=0.13, linewidth=0, zorder=0)
+            label += f" ({INTERVAL} {mean[1]:.3f} to {mean[2]:.3f})"
         axes.axvline(mean[0], color=BLUE, linewidth=1.1, zorder=1)
         right = mean[0] > 0.75
         axes.annotate(
-            f"mean {mean[0]:.3f} ({INTERVAL} {mean[1]:.3f} to {mean[2]:.3f})", (mean[0], 1),
+            label, (mean[0], 1),
             (4 if not right else -4, 4), xycoords=("data", "axes fraction"),
             textcoords="offset points", color=BLUE, ha="right" if right else "left", fontsize=8,
         )  # fmt: skip

@@ -38,7 +38,7 @@ Scores = dict[str, dict[str, float]]  # method -> dataset -> value
 
 def bootstrap_mean(
     values: Sequence[float], resamples: int, seed: int, level: float = 0.95
-) -> tuple[float, float]:
+) -> tuple[float, float] | tuple[None, None]:
     """Percentile bootstrap interval of a mean (Efron 1979).
 
     Parameters
@@ -53,8 +53,11 @@ def bootstrap_mean(
 
     Returns
     -------
-    low, high : float
+    low, high : float or None
+        None of a single value, which does not tell how sets vary.
     """
+    if len(values) < 2:
+        return None, None
     values = np.asarray(values, dtype=float)
     rng = np.random.default_rng(seed)
     means = [rng.choice(values, size=len(values)).mean() for _ in range(resamples)]
@@ -240,12 +243,12 @@ def compare(
     rows: Iterable[Mapping],
     *,
     metrics: Sequence[str],
-    reference: str,
+    references: Sequence[str],
     seed: int,
     resamples: int,
     tie: float,
 ) -> list[dict]:
-    """Compare every method with a reference over sets, a set's seeds averaged first.
+    """Compare every method with each reference over sets, a set's seeds averaged first.
 
     Parameters
     ----------
@@ -253,8 +256,8 @@ def compare(
         See `average_seeds`; one for each method, set and seed.
     metrics : sequence of str
         Keys of the rows to compare by, each by itself.
-    reference : str
-        The method that the others are compared with.
+    references : sequence of str
+        The methods that the others are compared with, at least one.
     seed : int
         Of the bootstrap.
     resamples : int
@@ -265,13 +268,15 @@ def compare(
     Returns
     -------
     list of dict
-        One for each metric and method, with the keys `COLUMNS`; None where there is nothing to
-        tell. A set that method and reference do not both have is left out of their pairing.
+        One for each metric, reference and method, with the keys `COLUMNS`; None where there is
+        nothing to tell. The first reference has a record of its own, without a reference. A set
+        that method and reference do not both have is left out of their pairing; p-values are
+        corrected within a metric and reference.
 
     Raises
     ------
     InputError
-        See `average_seeds`; or if the reference has no row, or `tie` is negative.
+        See `average_seeds`; or if a reference has no row, or `tie` is negative.
     """
     rows = list(rows)
     if not tie >= 0:
@@ -279,13 +284,9 @@ def compare(
     records = []
     for metric in metrics:
         scores, seeds = average_seeds(rows, metric)
-        if reference not in scores:
-            raise InputError(
-                f"no row of the method {reference}", "comparison", f"it has {', '.join(scores)}"
-            )
         ranks = mean_ranks(scores, metric)
         every = set().union(*scores.values())
-        block = []
+        alone = []
         for method, sets in scores.items():
             record = dict.fromkeys(COLUMNS) | {"metric": metric, "method": method}
             record |= {"sets": len(sets), "missing": len(every) - len(sets)}
@@ -294,15 +295,29 @@ def compare(
                 record |= {"mean": float(np.mean(values)), "mean_rank": ranks[method]}
                 record["low"], record["high"] = bootstrap_mean(values, resamples, seed)
                 record["seeds"] = min(seeds[method].values())
-            if method != reference:
-                record["reference"] = reference
-                record |= _against(scores[reference], sets, metric, seed, resamples, tie)
-            block.append(record)
-        tested = [record for record in block if record["p"] is not None]
-        corrected = holm([record["p"] for record in tested])
-        for record, p in zip(tested, corrected, strict=True):
-            record["p_holm"] = p
-        records += block
+            alone.append(record)
+        for reference in references:
+            if reference not in scores:
+                raise InputError(
+                    f"no row of the method {reference}", "comparison", f"it has {', '.join(scores)}"
+                )
+            block = [
+                record
+                | {"reference": reference}
+                | _against(
+                    *(scores[reference], scores[record["method"]], metric, seed, resamples, tie)
+                )
+                for record in alone
+                if record["method"] != reference
+            ]
+            tested = [record for record in block if record["p"] is not None]
+            corrected = holm([record["p"] for record in tested])
+            for record, p in zip(tested, corrected, strict=True):
+                record["p_holm"] = p
+            if reference == references[0]:
+                own = [one["method"] for one in alone].index(reference)
+                block.insert(own, alone[own])
+            records += block
     return records
 
 

@@ -309,11 +309,11 @@ def format_table(tsv: str | Path) -> str:
     text = [aligned[0], rule, *aligned[1:-1], rule, aligned[-1]]
     mean = records[-1]
     if mean["auroc"]:
-        low, high = float(mean["auroc_low"]), float(mean["auroc_high"])
-        text.append(
-            f"mean AUROC {float(mean['auroc']):.3f} {mean['reason']}, "
-            f"95 % bootstrap interval {low:.3f} to {high:.3f}"
-        )
+        line = f"mean AUROC {float(mean['auroc']):.3f} {mean['reason']}"
+        if mean["auroc_low"]:
+            low, high = float(mean["auroc_low"]), float(mean["auroc_high"])
+            line += f", 95 % bootstrap interval {low:.3f} to {high:.3f}"
+        text.append(line)
     else:
         text.append("no set has a score")
     text += [

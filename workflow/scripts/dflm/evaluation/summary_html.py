@@ -53,8 +53,10 @@ def _figures(records: Sequence[Mapping], mean: Mapping) -> str:
     states = [record["status"] for record in records]
     figures = []
     if mean["auroc"] is not None:
-        interval = f"{mean['auroc_low']:.3f} to {mean['auroc_high']:.3f}"
-        figures.append((f"{mean['auroc']:.3f}", f"mean AUROC (95 % interval {interval})"))
+        label = "mean AUROC"
+        if mean["auroc_low"] is not None:
+            label += f" (95 % interval {mean['auroc_low']:.3f} to {mean['auroc_high']:.3f})"
+        figures.append((f"{mean['auroc']:.3f}", label))
         figures.append((f"{mean['auprc']:.3f}", "mean average precision"))
     figures.append((f"{states.count('ok')} of {len(states)}", "sets with a score"))
     for state in ("skipped", "failed"):
