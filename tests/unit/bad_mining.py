@@ -54,6 +54,16 @@ VARIANTS = [
     variants("bgzip cut short", _BGZIP[:-60]),
     variants("bgzip damaged", _BGZIP[:60] + b"\xff\xff\xff" + _BGZIP[63:]),
     variants("gzip's magic bytes alone", b"\x1f\x8b"),
+    variants(
+        "a header that is not UTF-8",
+        valid.VCF.replace(b"\n", b"\n##source=caf\xe9\n", 1),
+        r"in: a letter that is not UTF-8 .byte 0xe9 behind .*##source=caf.*; bring it to UTF-8",
+    ),
+    variants(
+        "a record that is not UTF-8",
+        _vcf("chr1\t101\t.\tT\tA\t.\t.\tG=caf").replace(b"caf", b"caf\xe9"),
+        "in: a letter that is not UTF-8 .byte 0xe9 behind",
+    ),
     variants("BCF's magic bytes alone", b"BCF\2\2" + b"\xff" * 20),
     Case("VCF", "missing", lambda f: None, lambda f: read_variants(f / "in"), "no such file"),
     Case(
@@ -175,11 +185,15 @@ def _read_genome(folder: Path) -> None:
         opened.codes(name, 0, length)
 
 
-def genome(name: str, content: bytes, told: str, index: str | None = None) -> Case:
+def genome(
+    name: str, content: bytes, told: str, index: str | None = None, blocks: bytes | None = None
+) -> Case:
     def build(folder: Path) -> None:
         (folder / "in.fa").write_bytes(content)
         if index is not None:
             (folder / "in.fa.fai").write_text(index)
+        if blocks is not None:
+            (folder / "in.fa.gzi").write_bytes(blocks)
 
     return Case("FASTA by position", name, build, _read_genome, told)
 
@@ -188,6 +202,8 @@ _INDEX = "chr1\t240\t15\t60\t61\nchr2\t120\t274\t60\t61\n"
 _OTHER = (
     "is not the index of its FASTA file; delete it: it is made again, if the file is one of DNA"
 )
+_BOTH = "its .fai and .gzi files are not the index of this file; delete both"
+_BLOCKS = b"".join(number.to_bytes(8, "little") for number in (1, 40, 100))
 _PACKED = parsers.bgzipped(valid.FASTA * 1)
 GENOMES = [
     genome("empty", b"", "no FASTA file"),
@@ -206,6 +222,14 @@ GENOMES = [
     ),
     genome("Latin-1", b">chr1\nAC\xe9T\n", _OTHER),
     genome("bgzip cut short", _PACKED[:-60], "cannot be (indexed|read)"),
+    genome(
+        "bgzip with the index of another file",
+        parsers.bgzipped(valid.FASTA.replace(b"a contig", b"another")),
+        _BOTH,
+        _INDEX,
+        bytes(8),
+    ),
+    genome("bgzip with blocks of another file", _PACKED, _BOTH, _INDEX, _BLOCKS),
     genome("an empty index", valid.FASTA, "no contig|cannot be indexed", ""),
     genome("an index of text", valid.FASTA, "cannot be indexed|no contig|" + _OTHER, "no index\n"),
     genome(

@@ -1,8 +1,11 @@
 """What the rules declare is what the stages take: enough, and no more than a few times as much."""
 
+import gzip
 import sys
 from pathlib import Path
 
+import numpy as np
+import pysam
 import pytest
 import torch
 from dflm import resources
@@ -153,8 +156,28 @@ def test_scanning(tmp_path, sizes, bases):
 def test_annotating(tmp_path, sizes, models, variants):
     model = stages.classifier_model(**sizes)
     found = stages.annotating(tmp_path, model, models, variants)
-    size = (tmp_path / "variants.vcf").stat().st_size
-    holds(found, resources.annotating(model, models, 101, size, False, gpus=0) - OF_GENOME)
+    alleles = resources.alleles_in(tmp_path / "variants.vcf")
+    holds(found, resources.annotating(model, models, 101, alleles, gpus=0) - OF_GENOME)
+
+
+@pytest.mark.parametrize("samples", [0, 400])
+def test_alleles_of_a_packed_file_are_not_counted_by_its_bytes_alone(tmp_path, samples):
+    rng = np.random.default_rng(0)
+    calls = np.array(["0|0", "0|1", "1|1"])
+    path, rows = tmp_path / "a.vcf.gz", 3000
+    with pysam.BGZFile(str(path), "wb") as file:
+        file.write(b"##fileformat=VCFv4.2\n")
+        for i in range(rows):
+            fields = ["chr1", str(7 * i), ".", "A", "C", ".", ".", ".", "GT"]
+            file.write(("\t".join([*fields, *rng.choice(calls, samples)]) + "\n").encode())
+    plain = path.stat().st_size // resources.OF_PACKED_VARIANT
+    found = resources.alleles_in(path)
+    assert found >= rows or found == plain
+    assert found <= max(8 * rows, plain if samples == 0 else 0)
+    (tmp_path / "a.vcf").write_bytes(gzip.decompress(path.read_bytes()))
+    assert resources.alleles_in(tmp_path / "a.vcf") >= rows
+    path.write_bytes(path.read_bytes()[:-500])
+    assert resources.alleles_in(path) > 0
 
 
 @pytest.mark.parametrize("sequences", [2000, 10_000])

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pyBigWig
+import pysam
 import pytest
 from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
 from dflm.mining.motifs.motif import Motif
 from dflm.mining.scan import contigs as scans
+from dflm.mining.scan import files
 from dflm.mining.scan.calls import suppress
 from dflm.mining.scan.contigs import (
     ScanParts,
@@ -26,6 +28,7 @@ from dflm.mining.scan.contigs import (
     scan_regions,
     windows_of,
 )
+from dflm.mining.scan.files import ScanOutput, scan_to_files
 from dflm.mining.scan.locate import locator
 from dflm.mining.scan.tiles import Tiler
 from dflm.mining.scan.tracks import VALUES, call_lines, write_bigwig
@@ -397,6 +400,52 @@ def test_a_genome_is_read_at_any_place(world, tmp_path):
         file.write(path.read_bytes())
     with pytest.raises(InputError, match="bgzip"):
         open_genome(packed)
+
+
+def test_a_packed_genome_is_that_of_its_index_or_refused(tmp_path):
+    rng = np.random.default_rng(3)
+    lengths = (70_000, 65_280 - 4, 130_000, 5)  # bgzip's blocks hold 65,280 bytes
+    path, indices = tmp_path / "g.fa.gz", [tmp_path / f"g.fa.gz.{end}" for end in ("fai", "gzi")]
+    contigs = {f"c{i}": random_codes(rng, length) for i, length in enumerate(lengths)}
+
+    def pack(contigs):
+        write_fasta(tmp_path / "g.fa", contigs)
+        with pysam.BGZFile(str(path), "wb") as file:
+            file.write((tmp_path / "g.fa").read_bytes())
+
+    pack(contigs)
+    for _ in ("made", "found"):
+        genome = open_genome(path)
+        for name, codes in contigs.items():
+            assert (genome.codes(name, 0, len(codes)) == codes).all()
+    # Another genome comes in its place; its blocks or its contigs begin elsewhere.
+    for other in ({**contigs, "c0": random_codes(rng, 69_990)}, dict(list(contigs.items())[1:])):
+        pack(other)
+        with pytest.raises(InputError, match="are not the index of this file; delete both"):
+            open_genome(path)
+    for index in indices:
+        index.unlink()
+    assert list(open_genome(path).lengths) == ["c1", "c2", "c3"]
+
+
+def test_outputs_that_cannot_be_written_are_told_before_anything_is_scored(
+    scorer, world, planted_model, tmp_path, monkeypatch
+):
+    _, _, path = world
+    monkeypatch.setattr(type(scorer), "score", lambda *_: pytest.fail("was scored"))
+    too_long = tmp_path / ("x" * 250)  # as of any path that cannot be opened: no other for root
+    for output in (ScanOutput(bigwig=too_long), ScanOutput(calls=too_long)):
+        with pytest.raises(OSError, match="name too long"):
+            scan_to_files(scorer, planted_model, SETTINGS, output, genome=path)
+    with pytest.raises(OSError, match="name too long"):
+        write_bigwig(too_long, [], {"a": 10}, scorer, SETTINGS)
+    calls = tmp_path / "calls.bed"
+    calls.write_text("of before\n")
+    monkeypatch.setattr(files, "_scan_genome", lambda *_: calls.read_text() and pytest.fail("end"))
+    with pytest.raises(pytest.fail.Exception, match="end"):
+        scan_to_files(scorer, planted_model, SETTINGS, ScanOutput(calls=calls), genome=path)
+    assert calls.read_text() == "of before\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["calls.bed"]
 
 
 def test_suppression_keeps_the_best_and_leaves_the_rest_apart():

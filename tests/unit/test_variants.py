@@ -12,7 +12,7 @@ from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
 from dflm.mining.scoring import StrandScores
 from dflm.mining.variants.alleles import Variant, haplotypes, why_not
-from dflm.mining.variants.annotation import annotate
+from dflm.mining.variants.annotation import annotate, annotate_with_sets
 from dflm.mining.variants.effects import effects_of, shuffled_null, significance
 from dflm.mining.variants.files import (
     COLUMNS,
@@ -104,7 +104,7 @@ def test_windows_of_indels_hold_the_alleles_whole(tmp_path, ref, alt):
     text = decode(codes)
     genome = open_genome(write_fasta(tmp_path / "g.fa", {"c": codes}))
     variant = Variant("c", 150, ref, alt)
-    assert why_not(variant, genome, 40) is None
+    assert why_not(variant, genome) is None
     found = haplotypes(variant, genome, 40, 1, 0.0)
     changed = text[:150] + alt + text[150 + len(ref) :]
     assert len(found.starts) == 40 - max(len(ref), len(alt)) + 1
@@ -207,6 +207,29 @@ def test_each_model_says_of_itself_what_it_did_not_score(scorer, tmp_path):
         # Behind 2**29 bases an index of the usual kind ends.
         assert (tmp_path / "out.vcf.gz.csi").exists()
         assert not (tmp_path / "out.vcf.gz.tbi").exists()
+
+
+def test_an_allele_is_too_long_for_narrow_windows_only(scorer, tmp_path):
+    text = decode(random_codes(np.random.default_rng(25), 400))
+    fasta = write_fasta(tmp_path / "g.fa", {"c": encode(text)})
+    wide = copy.copy(scorer)
+    wide.name, wide.card = "WIDE", scorer.card | {"training": {"width": 90}}
+    inserted = Variant("c", 200, text[200], text[200] + "ACGTT" * 6)
+    for scorers in ([scorer, wide], [wide, scorer]):
+        found = score_variants(
+            [inserted], open_genome(fasta), scorers, VariantSettings(null="none")
+        )
+        told = {line.split("\t")[5]: line.split("\t")[6] for line in variant_lines(found)}
+        assert told == {"PLANTED": "too_long", "WIDE": "scored"}
+
+
+def test_without_any_classifier_nothing_is_annotated(vcf, world, tmp_path):
+    with pytest.raises(InputError, match="no set has a classifier"):
+        annotate_with_sets(
+            [], vcf, world[2], tmp_path / "t.tsv", tmp_path / "a.vcf.gz",
+            step=None, max_n=0.1, on_mismatch="skip", p_values="none", null_size=100, seed=1,
+            gpu=0, threads=1,
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from runs import NAMES, ROOT, copy_workflow, set_status
@@ -310,6 +311,39 @@ def test_the_packed_profiles_give_each_job_of_a_set_its_part_of_a_gpu(snakemake)
         gpu=0, gres="shard:1", gpu_share=25
     )
     assert set_gres_string(SimpleNamespace(resources=asked)) == " --gres=shard:1"
+
+
+def test_a_log_of_an_earlier_run_is_no_reason(snakemake):
+    """Really run: the genome lacks contigs, so that the set's own training is not begun."""
+    rng = np.random.default_rng(0)
+    peaks = ["".join(rng.choice(list("ACGT"), 40)) for _ in range(22)]
+    for part, rows in (("AC", peaks[:20]), ("B", peaks[20:])):
+        lines = ["FoldID\tEventID\tseq\tBound"]
+        lines += [f"A\tp{i}\t{row}\t{int(part == 'AC' or i)}" for i, row in enumerate(rows)]
+        path = snakemake.folder / "data" / f"{NAMES[1]}_{part}.seq.gz"
+        path.write_bytes(gzip.compress("\n".join([*lines, ""]).encode(), mtime=0))
+    log = snakemake.folder / "logs" / "train_classifier" / f"{NAMES[1]}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("ERROR of long ago\n")
+    chosen = [f"datasets={{source: data, select: ['{NAMES[1]}']}}", "chipseq={min_peaks: 5}"]
+    snakemake("--keep-going", "--config", *chosen, fails=True)
+    with open(snakemake.folder / "results" / "summary" / "auc.tsv") as stream:
+        row = next(csv.DictReader(stream, delimiter="\t"))
+    assert row["status"] == "failed"
+    assert "matches no contig" in row["reason"]
+
+
+def test_a_set_that_comes_into_a_folder_below_is_found(snakemake):
+    chosen = ("--config", "datasets={source: data, sheet: null}")
+    sheet = "results/chipseq/datasets.tsv"
+    snakemake(*chosen, "--", sheet)
+    assert snakemake.plan(*chosen, "--", sheet)[0] == {}
+    below = snakemake.folder / "data" / "below"
+    below.mkdir()
+    snakemake("--touch", *chosen, "--", sheet)  # as after a day: the folder's date is old
+    for part in ("AC", "B"):
+        (below / f"NEW_x_Lab_{part}.seq.gz").write_bytes(b"\x1f\x8b")
+    assert snakemake.plan(*chosen, "--", sheet)[0] == {"index_chipseq": 1}
 
 
 def test_failed_sets_keep_their_row_with_the_reason(snakemake):

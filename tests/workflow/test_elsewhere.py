@@ -57,6 +57,28 @@ def test_another_workflow_uses_the_rules_as_a_module(folder, prefix, where):
     assert "runtime=7" in output  # what the other workflow changes of a rule
 
 
+def test_a_prefix_is_put_before_results_alone(folder):
+    """Of a workflow that lies below the working directory, as a submodule of git does."""
+    snakemake = as_module(folder, 'prefix: "published"')
+    shutil.copytree(
+        ROOT / "workflow", folder / "ext" / "workflow",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )  # fmt: skip
+    shutil.copy(ROOT / "LICENSE", folder / "ext" / "LICENSE")
+    file = folder / "Snakefile"
+    asked = "sys.stderr.write(f'read at {told.source(None)}')"
+    told = f"\nimport sys\ntold = workflow.get_rule('dflm_get_motif_database').params\n{asked}\n"
+    file.write_text(file.read_text().replace(str(ROOT), str(folder / "ext")) + told)
+    config = yaml.safe_load((folder / "mine.yaml").read_text())
+    database = "resources/demo/motifs.meme"
+    config["tf"]["mining"] = {"run": ["motifs", "models"], "motifs": {"database": database}}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    jobs, output = snakemake.plan()
+    assert jobs["dflm_pack_model"] == len(NAMES)
+    assert " ext/LICENSE" in output
+    assert f"read at published/{database}" in output
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_each_job_is_told_whether_the_run_is_a_deterministic_one(folder, on):
     snakemake = as_module(folder, "")

@@ -4,7 +4,7 @@ import csv
 import gzip
 
 import pytest
-from runs import NAMES
+from runs import NAMES, set_status
 
 SETS = len(NAMES)
 RULES = {
@@ -85,6 +85,23 @@ def test_a_run_is_packed_with_all_its_models_whatever_the_switch(inputs):
     packed = packed[: packed.index("output:")]
     for name in ("auc.tsv", "comparison.tsv", "methods.tsv", "provenance.json"):
         assert f"results/summary/{name}" in packed
+    # Open until the sets are split, so that one skipped there is left out when its time comes.
+    assert "<TBD>" in packed
+
+
+def test_without_a_good_set_nothing_is_mined(finished):
+    set_status(finished, dict.fromkeys(NAMES, "skipped"))
+    jobs, _ = finished.plan()
+    assert jobs["write_provenance"] == 1
+    assert not {"score_variants", "plot_effects", "scan_genome", "pack_model"} & set(jobs)
+
+
+def test_the_record_holds_the_genome_that_mining_reads(inputs):
+    started = ["--config", "classifier={start: random}"]
+    for mining, recorded in (("[models]", False), ("[scan]", True)):
+        _, output = inputs.plan(*started, f"mining={{run: {mining}}}")
+        record = output[output.index("rule write_provenance:") :]
+        assert ("results/genome/index.json" in record[: record.index("output:")]) == recorded
 
 
 def test_motifs_of_sets_that_failed_or_were_skipped_keep_their_row(inputs):

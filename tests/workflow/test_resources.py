@@ -145,6 +145,14 @@ def test_motif_detectors_count_wherever_a_classifier_is_at_work(snakemake):
             assert float(*many[rule]) > 1.5 * float(*few[rule]), (rule, resource)
 
 
+def test_attributions_ask_for_what_the_scores_before_them_take(snakemake):
+    finish_what_tells_sizes(snakemake.folder)
+    output = snakemake("--dry-run", "--config", "mining={run: [motifs]}")
+    scored = resources.predicting_on_device(CLASSIFIER, resources.MINING_ROWS, WIDTH)
+    assert of_devices(output)["attribute"] == mb(scored)
+    assert scored > resources.on_device(CLASSIFIER, resources.MINING_ROWS * WIDTH)
+
+
 def test_a_part_of_a_gpu_counts_as_one(snakemake):
     finish_what_tells_sizes(snakemake.folder)
     shards = ["--set-resources", "predict:gpu=0", "predict:gres=shard:1"]

@@ -67,6 +67,8 @@ checkpoint index_chipseq:
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
+    params:
+        files=sets_in_folder,
     script:
         "../scripts/index_chipseq.py"
 

@@ -233,7 +233,8 @@ def benchmarks_of(method, row):
     if method.kind == ENSEMBLE:
         members = (path for each in members_of_ensemble() for path in benchmarks_of(each, row))
         # Once each: members may share a fine-tuning or a classifier.
-        return [*dict.fromkeys(members), f"benchmarks/{method.at}run_{ENSEMBLE}/{name}.tsv"]
+        own = placed(f"benchmarks/{method.at}run_{ENSEMBLE}/{name}.tsv")
+        return [*dict.fromkeys(members), own]
     if method.kind != "model":
         return [placed(f"benchmarks/{method.at}run_{method.kind}/{name}.tsv")]
     trained = [f"benchmarks/{home_at('classify', method.at)}train_classifier/{name}.tsv"]

@@ -1,11 +1,26 @@
 """What is left to say when some sets failed."""
 
+import contextlib
 import subprocess
 import sys
 
 
+def logs_there_are():
+    """Return size and date of each log there is."""
+    found = {}
+    for path in Path("logs").rglob("*.log"):
+        with contextlib.suppress(FileNotFoundError):
+            told = path.stat()
+            found[str(path)] = told.st_size, told.st_mtime_ns
+    return found
+
+
+# Before any job begins: what is left of an earlier run tells nothing of this one.
+EARLIER_LOGS = logs_there_are() if workflow.is_main_process else {}
+
+
 def unfinished_logs(dag, job):
-    """Return the logs of a job and of all it waited for that did not end.
+    """Return the logs, written by this run, of a job and of all it waited for that did not end.
 
     The earliest stand first, and the set's own before those that all sets share.
     """
@@ -15,7 +30,8 @@ def unfinished_logs(dag, job):
         if not (dag.finished(each) or not dag.needrun(each))
     ]
     waiting = sorted(reversed(waiting), key=lambda each: "dataset" not in each.wildcards_dict)
-    return [log for each in waiting for log in each.log if os.path.exists(log)]
+    written = dict(logs_there_are().items() - EARLIER_LOGS.items())
+    return [log for each in waiting for log in each.log if str(log) in written]
 
 
 def summarise_what_exists():

@@ -26,6 +26,14 @@ def chipseq_folder():
     return outside(source) if source else []
 
 
+def sets_in_folder(wildcards):
+    """Return, as params, the files of sets in the user's folder, whose own date tells nothing of folders in it."""
+    source = config["datasets"]["source"]
+    if not source or is_archive(source):
+        return None
+    return sorted(str(path.relative_to(source)) for path in Path(source).rglob("*.seq.gz"))
+
+
 def chipseq_files(wildcards):
     """Return the local files that rule get_chipseq copies, or the folder that will hold them."""
     row, source, files = row_of(wildcards.dataset), config["datasets"]["source"], []
@@ -320,6 +328,8 @@ def motif_summary_inputs(wildcards):
     good = good_rows(rows)
     return dict(
         motifs=motif_tables(good),
+        about=[f"results/motifs/{row['dataset']}/motifs.json" for row in good],
+        logos=[f"results/motifs/{row['dataset']}/logos" for row in good],
         pages=[f"results/motifs/{row['dataset']}/index.html" for row in good],
         stats=[split_file(row["dataset"], "stats.json") for row in rows],
     )
@@ -356,7 +366,7 @@ def mining_files(wildcards):
         files += [
             f"results/scan/{name}/{end}" for name in names for end in ("calls.bed", "scan.svg")
         ]
-    if mines("variants"):
+    if mines("variants") and names:
         files += ["results/variants/annotated.vcf.gz", "results/variants/effects.svg"]
     if mines("models"):
         files += [f"results/models/{name}" for name in names]
@@ -366,7 +376,7 @@ def mining_files(wildcards):
 def licence():
     """Return where the licence of the workflow lies."""
     if LOCAL:
-        return os.path.relpath(os.path.join(RULES, "..", "..", "LICENSE"))
+        return outside(os.path.relpath(os.path.join(RULES, "..", "..", "LICENSE")))
     return workflow.source_path("../../LICENSE")
 
 
@@ -379,10 +389,14 @@ def motifs_to_pack(wildcards):
 
 
 def release_inputs(wildcards):
-    """Return the folders of the good sets' models, and what tells of all sets."""
+    """Return the folders of the good sets' models, what tells of all sets, and which are good.
+
+    The last is not packed: only a job that takes what a checkpoint makes is planned anew after it.
+    """
     names = ["auc.tsv", "auc.html", "methods.md", "provenance.json"]
     names += ["motifs.tsv", "motifs.html"] if mines("motifs") else []
     return dict(
         models=[f"results/models/{row['dataset']}" for row in good_rows(all_rows())],
         summary=[f"results/summary/{name}" for name in names] + comparison_files(),
+        stats=[split_file(row["dataset"], "stats.json") for row in startable(all_rows())],
     )

@@ -90,7 +90,7 @@ rule get_motif_database:
         mem_mb=growing(1000),
         runtime=growing(60),
     params:
-        source=lambda wildcards: MINING["motifs"]["database"],
+        source=lambda wildcards: source_place(MINING["motifs"]["database"]),
         checksum=MINING["motifs"]["checksum"],
     script:
         "../scripts/get_file.py"

@@ -24,6 +24,11 @@ def trained_models(method, row):
     return [f"results/{folder}/metrics.json" for folder in folders]
 
 
+def reads_genome():
+    """Say whether anything of the run reads the genome."""
+    return bool(PEAK_SETS or mines("scan") or mines("variants") or any(map(reads_corpus, METHODS)))
+
+
 def provenance_inputs(wildcards):
     """Return a file of each folder of results, and all that is made last."""
     rows = startable(all_rows())
@@ -31,7 +36,7 @@ def provenance_inputs(wildcards):
     files = [split_file(row["dataset"], "stats.json") for row in rows]
     files += [metrics_of(method, row) for method in METHODS for row in good]
     files += [path for method in METHODS for row in good for path in trained_models(method, row)]
-    if PEAK_SETS or any(map(reads_corpus, METHODS)):
+    if reads_genome():
         files.append("results/genome/index.json")
     names = ("auc.tsv", "methods.md")
     files += [f"results/summary/{name}" for name in names] + comparison_files()
@@ -44,7 +49,7 @@ def provenance_inputs(wildcards):
 def provenance_sources():
     """Return the files that the run was given or fetched."""
     files, mined = [], config["mining"]
-    if PEAK_SETS or any(map(reads_corpus, METHODS)):
+    if reads_genome():
         files.append(placed(GENOME))
     if is_archive(config["datasets"]["source"]):
         files.append(placed(ARCHIVE))

@@ -241,13 +241,19 @@ def scanning_needs(settings, input, rulename):
 
 def annotating_needs(settings, input, rulename):
     width, models = set_sizes(input.stats)[1], max(1, len(input.weights))
-    file = os.stat(input.vcf).st_size, not input.vcf.endswith(".vcf")
-    return NEEDS.annotating(classifier_shape(settings), models, width, *file, gpus_of(rulename))
+    alleles = NEEDS.alleles_in(input.vcf)
+    return NEEDS.annotating(classifier_shape(settings), models, width, alleles, gpus_of(rulename))
 
 
 def attributing_on_device(settings, input, rulename):
-    tokens = NEEDS.MINING_ROWS * set_sizes(input.sequences)[1]
-    return NEEDS.on_device(classifier_shape(settings), tokens, gpus=gpus_of(rulename))
+    model, width, gpus = (
+        classifier_shape(settings),
+        set_sizes(input.sequences)[1],
+        gpus_of(rulename),
+    )
+    gradients = NEEDS.on_device(model, NEEDS.MINING_ROWS * width, gpus=gpus)
+    # Before, the windows are scored to find the best ones.
+    return max(gradients, NEEDS.predicting_on_device(model, NEEDS.MINING_ROWS, width, gpus))
 
 
 def scanning_on_device(settings, input, rulename):

@@ -9,7 +9,11 @@ A model is a dict of ``k``, ``embedding``, ``hidden`` and ``layers``, a classifi
 amounts are in bytes.
 """
 
-from itertools import pairwise
+import contextlib
+import gzip
+import itertools
+import os
+import zlib
 
 MB = 10**6
 
@@ -75,7 +79,7 @@ def vocabulary(model: dict) -> int:
 def parameters(model: dict) -> int:
     """Return the number of a language model's parameters; the decoder shares the embedding's."""
     sizes = layer_widths(model)
-    layers = sum(4 * b * (a + b + 2) for a, b in pairwise(sizes))
+    layers = sum(4 * b * (a + b + 2) for a, b in itertools.pairwise(sizes))
     return layers + vocabulary(model) * (model["embedding"] + 1)
 
 
@@ -373,7 +377,33 @@ def scanning(model: dict, models: int, width: int, gpus: int = 1) -> int:
     return own + TORCH + of_prediction(model, MINING_ROWS * width)
 
 
-def annotating(model: dict, models: int, width: int, size: int, packed: bool, gpus: int = 1) -> int:
+def alleles_in(vcf: str | os.PathLike) -> int:
+    """Return how many alternative alleles a VCF file may hold, by its size and its beginning.
+
+    Parameters
+    ----------
+    vcf : path-like
+        Plain, packed by bgzip, or BCF. Of one that is packed, the bytes of a line are those of its
+        first ones: with genotypes of many samples they are many more than without. Lines further
+        on may be four times as short, or hold more alleles.
+    """
+    size = os.stat(vcf).st_size
+    with open(vcf, "rb") as raw:
+        if raw.read(2) != b"\x1f\x8b":
+            return size // OF_VARIANT
+        raw.seek(0)
+        lines, of_line = 0, OF_PACKED_VARIANT
+        with contextlib.suppress(OSError, EOFError, zlib.error), gzip.GzipFile(fileobj=raw) as text:
+            for line in itertools.islice(text, 20_000):
+                if line.startswith(b"BCF"):
+                    break
+                lines += not line.startswith(b"#")
+                if lines >= 1000:
+                    of_line = max(of_line, raw.tell() // lines // 4)
+    return size // of_line
+
+
+def annotating(model: dict, models: int, width: int, alleles: int, gpus: int = 1) -> int:
     """Return the host memory of scoring the variants of a VCF file.
 
     Parameters
@@ -383,12 +413,9 @@ def annotating(model: dict, models: int, width: int, size: int, packed: bool, gp
         How many score them.
     width : int
         Bases of their windows.
-    size : int
-        Bytes of the file.
-    packed : bool
-        Whether it is, by bgzip or as BCF.
+    alleles : int
+        Of the file, see `alleles_in`.
     gpus : int
         0 for the CPU.
     """
-    alleles = size // (OF_PACKED_VARIANT if packed else OF_VARIANT)
     return scanning(model, models, width, gpus) + alleles * (OF_ALLELE + OF_EFFECT * models)

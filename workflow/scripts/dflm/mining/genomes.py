@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import zlib
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -100,8 +103,9 @@ class FastaGenome(Genome):
 
         self.name = str(path)
         with open(path, "rb") as stream:
-            plain = stream.read(1)[:1] == b">"
-        if not plain and not _is_bgzip(path):
+            head = stream.read(18)
+        plain = head[:1] == b">"
+        if not plain and not _is_bgzip(head):
             what = "gzip cannot be read from the middle" if is_gzip(path) else "no FASTA file"
             raise InputError(
                 what, path, "unpack it, pack it by bgzip, or give the workflow's index.json"
@@ -117,8 +121,7 @@ class FastaGenome(Genome):
             ) from None
         if min(self.lengths.values(), default=-1) < 0:
             raise InputError("no contig, or one without a length", path, "delete its .fai file")
-        if plain:
-            _check_index(path)
+        _check_index(path, plain)
 
     def _read(self, contig: str, start: int, end: int) -> np.ndarray:
         try:
@@ -135,29 +138,72 @@ class FastaGenome(Genome):
             ) from None
 
 
-def _check_index(path: str | os.PathLike) -> None:
-    """Refuse a .fai file whose contigs do not begin and end where those of the FASTA file do.
+class _Blocks:
+    """The content of a file packed by bgzip, read from any place of it by its .gzi index."""
+
+    def __init__(self, path: str | os.PathLike, file: IO[bytes]) -> None:
+        self._file = file
+        words = np.fromfile(f"{os.fspath(path)}.gzi", dtype="<u8").astype(np.int64)
+        if words.size == 0 or words.size != 1 + 2 * words[0]:
+            raise ValueError("no index of blocks")
+        # Of the first block, which begins at 0, the index tells nothing.
+        self._packed, self._plain = np.concatenate([[[0, 0]], words[1:].reshape(-1, 2)]).T
+        self._block = lru_cache(maxsize=2)(self._unpacked)
+
+    def read_at(self, place: int, size: int) -> bytes:
+        if place < 0 or size > 2**16:
+            raise ValueError("no such place")
+        found = b""
+        while len(found) < size:
+            number = int(np.searchsorted(self._plain, place + len(found), side="right")) - 1
+            begin = place + len(found) - int(self._plain[number])
+            rest = self._block(int(self._packed[number]))[begin:]
+            if not rest:
+                break
+            found += rest
+        return found[:size]
+
+    def _unpacked(self, place: int) -> bytes:
+        self._file.seek(place)
+        head = self._file.read(18)
+        if not head:
+            return b""
+        if not _is_bgzip(head):
+            raise ValueError("no block begins there")
+        packed = self._file.read(int.from_bytes(head[16:18], "little") + 1 - len(head))
+        return zlib.decompress(packed[:-8], -zlib.MAX_WBITS)
+
+
+def _check_index(path: str | os.PathLike, plain: bool) -> None:
+    """Refuse an index whose contigs do not begin and end where those of the FASTA file do.
 
     htslib takes what it finds, so that the index of an earlier file would give other bases.
     """
-    index = f"{os.fspath(path)}.fai"
-    mend = "delete it: it is made again, if the file is one of DNA"
-    wrong = InputError("is not the index of its FASTA file", index, mend)
+    index, made = f"{os.fspath(path)}.fai", "made again, if the file is one of DNA"
+    wrong = InputError("is not the index of its FASTA file", index, f"delete it: it is {made}")
+    if not plain:
+        what = "its .fai and .gzi files are not the index of this file"
+        wrong = InputError(what, path, f"delete both: they are {made}")
     with open(path, "rb") as fasta:
-        for _, line in text_lines(index):
-            try:
+
+        def read_at(place: int, size: int) -> bytes:
+            fasta.seek(place)
+            return fasta.read(size)
+
+        try:
+            if not plain:
+                read_at = _Blocks(path, fasta).read_at
+            for _, line in text_lines(index):
                 length, offset, bases, width = map(int, line.split("\t")[1:5])
-                fasta.seek(offset - 1)
-                begins = fasta.read(1) == b"\n"
+                begins = read_at(offset - 1, 1) == b"\n"
                 # Behind the last base; nothing where that was the file's last letter.
                 full, rest = divmod(max(length, 1) - 1, bases)
-                fasta.seek(offset + full * width + rest)
-                end = fasta.read(width - bases + 2)
-            except (ValueError, ArithmeticError, OSError):
-                raise wrong from None
-            behind = end[1:].lstrip(b"\r\n")
-            if not begins or end[:1] in (b"", b"\n", b">") or behind[:1] not in (b"", b">"):
-                raise wrong
+                end = read_at(offset + full * width + rest, width - bases + 2)
+                behind = end[1:].lstrip(b"\r\n")
+                if not begins or end[:1] in (b"", b"\n", b">") or behind[:1] not in (b"", b">"):
+                    raise wrong
+        except (ValueError, ArithmeticError, OSError, zlib.error):
+            raise wrong from None
 
 
 def open_genome(path: str | os.PathLike) -> Genome:
@@ -176,8 +222,6 @@ def open_genome(path: str | os.PathLike) -> Genome:
     return IndexedGenome(path) if path.suffix == ".json" else FastaGenome(path)
 
 
-def _is_bgzip(path: str | os.PathLike) -> bool:
-    """Say whether a file starts with bgzip's header: gzip with an extra field named BC."""
-    with open(path, "rb") as stream:
-        head = stream.read(16)
+def _is_bgzip(head: bytes) -> bool:
+    """Say whether a block of bgzip begins so: gzip with an extra field named BC."""
     return head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO
 
 from dflm.files import atomic_path
@@ -30,6 +31,26 @@ def write_lines(path: str | os.PathLike, lines: Iterable[str], header: str | Non
             stream.write(line + "\n")
             count += 1
     return count
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise OSError where no file can be written, before hours go into what it is to hold.
+
+    Parameters
+    ----------
+    path : path-like
+        ``-``, a pipe or a device are not looked at. What stands there stays as it is.
+    """
+    if str(path) == "-" or (Path(path).exists() and not Path(path).is_file()):
+        return
+    with contextlib.suppress(_Tried), atomic_path(path) as temporary:
+        with open(temporary, "wb"):
+            pass
+        raise _Tried
+
+
+class _Tried(Exception):
+    """Ends an attempt to write, which leaves nothing."""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from dflm.errors import InputError
 from dflm.mining.genomes import open_genome
 from dflm.mining.motifs.files import read_meme
-from dflm.mining.output import write_lines
+from dflm.mining.output import check_writable, write_lines
 from dflm.mining.scan.contigs import (
     ScanParts,
     ScanSettings,
@@ -86,7 +86,12 @@ def scan_to_files(
     ------
     InputError
         If an input is wrong.
+    OSError
+        If an output cannot be written, before anything is scored.
     """
+    for path in (output.bigwig, output.calls):
+        if path is not None:
+            check_writable(path)
     threshold = scorer.threshold(output.threshold) if output.calls is not None else 1.0
     with tempfile.TemporaryDirectory(prefix="dflm-scan-") as temporary:
         identity = {}

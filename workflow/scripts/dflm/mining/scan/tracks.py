@@ -68,6 +68,9 @@ def write_bigwig(
         raise InputError("there is no contig to write", path)
     span = min(settings.stride, settings.width)
     with atomic_path(path) as temporary:
+        # pyBigWig crashes the process where it cannot open a file to write; this tells why.
+        with open(temporary, "wb"):
+            pass
         file = pyBigWig.open(str(temporary), "w")
         file.addHeader([(name, int(length)) for name, length in lengths.items()])
         for piece in pieces:

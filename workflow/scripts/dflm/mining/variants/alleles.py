@@ -49,15 +49,18 @@ class Haplotypes:
     """Where the haplotypes start in the contig."""
 
 
-def why_not(variant: Variant, genome: Genome, width: int) -> str | None:
-    """Return why a variant cannot be scored, or None where it can.
+def fits(variant: Variant, width: int) -> bool:
+    """Say whether both alleles fit into half of a window of that many bases."""
+    return max(len(variant.ref), len(variant.alt)) <= width // 2
+
+
+def why_not(variant: Variant, genome: Genome) -> str | None:
+    """Return why no model can score a variant, or None where one can that it fits into.
 
     Parameters
     ----------
     variant : Variant
     genome : Genome
-    width : int
-        Bases of a window; an allele has to fit into half of one.
     """
     if variant.contig not in genome.lengths:
         return NO_CONTIG
@@ -65,8 +68,6 @@ def why_not(variant: Variant, genome: Genome, width: int) -> str | None:
         return SYMBOLIC
     if "N" in variant.alt.upper():
         return UNKNOWN
-    if max(len(variant.ref), len(variant.alt)) > width // 2:
-        return TOO_LONG
     end = variant.position + len(variant.ref)
     there = genome.codes(variant.contig, variant.position, end)
     given = encode(variant.ref)

@@ -94,6 +94,8 @@ def annotate_with_sets(
     gpu, threads, gpu_share : int
         What the job was given.
     """
+    if not weights:
+        raise InputError("no set has a classifier to score variants with", vcf)
     settings = VariantSettings(step, max_n, on_mismatch, p_values, null_size, seed)
     first, *others = weights
     scorers = [Scorer.of_job(first, gpu=gpu, threads=threads, gpu_share=gpu_share)]

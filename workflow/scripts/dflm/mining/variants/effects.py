@@ -12,7 +12,8 @@ from dflm.mining.scoring import Scorer
 from dflm.mining.variants.alleles import Haplotypes
 from dflm.sequences.shuffle import dinucleotide_shuffle_list
 
-_TOGETHER = 128  # variants of which the windows are in memory at once
+_TOGETHER = 128  # variants of which the windows are in memory at once, at most
+_PLACES = 4_000_000  # bases of these windows
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effec
     """
     rows = np.empty((3, len(found)))  # best window's start, and both alleles' log-odds in it
     row = 0
-    for start in range(0, len(found), _TOGETHER):
-        part = found[start : start + _TOGETHER]
+    windows_each = max((len(one.starts) for one in found[:1]), default=1)
+    together = max(1, min(_TOGETHER, _PLACES // (windows_each * width)))
+    for start in range(0, len(found), together):
+        part = found[start : start + together]
         windows = [one.starts[:, None] + np.arange(width) for one in part]
         codes = [
             allele[at]

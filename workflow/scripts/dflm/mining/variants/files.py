@@ -14,7 +14,7 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.files import atomic_path
 from dflm.mining.output import write_lines
-from dflm.mining.variants.alleles import NO_WINDOW, Variant
+from dflm.mining.variants.alleles import NO_WINDOW, TOO_LONG, Variant, fits
 from dflm.mining.variants.scored import Scored
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
     found = []
     try:
         with _open(path) as file:
+            str(file.header)  # as text, which is what is written back
             for number, record in enumerate(file):
+                str(record)
                 found += [
                     (
                         number,
@@ -71,6 +73,12 @@ def read_variants(path: str | os.PathLike) -> list[tuple[int, Variant]]:
     except NotImplementedError:  # of pysam, which goes back in a file that it opens
         what = "packed by gzip, in which nothing can be looked up"
         raise InputError(what, path, "unpack it, or pack it by bgzip") from None
+    except UnicodeDecodeError as error:
+        where = (
+            f"byte {error.object[error.start]:#04x} behind {error.object[: error.start][-40:]!r}"
+        )
+        what = f"a letter that is not UTF-8 ({where})"
+        raise InputError(what, path, "bring it to UTF-8, by iconv -f latin1 -t utf8") from None
     except (OSError, ValueError) as error:
         raise InputError(f"no whole VCF file ({error})", path) from None
     return found
@@ -103,7 +111,9 @@ def _status(scored: Scored, model: int, number: int) -> str:
     reason = scored.reasons[number]
     if reason is not None:
         return reason
-    return "scored" if scored.rows[model][number] >= 0 else NO_WINDOW
+    if scored.rows[model][number] >= 0:
+        return "scored"
+    return NO_WINDOW if fits(scored.variants[number], scored.widths[model]) else TOO_LONG
 
 
 def _values(scored: Scored, model: int, row: int) -> tuple[list[str], list[str]]:
@@ -177,6 +187,7 @@ def write_variants(
             f'##INFO=<ID={name},Number=.,Type=String,Description="{text}">'
             for name, text in described.items()
         ]
+        _remove_indexes(path)  # before the new file stands beside that of an earlier call
         with pysam.BGZFile(str(temporary), "wb") if packed else open(temporary, "wb") as after:
             after.write(("\n".join(lines) + "\n").encode())
             for number, record in enumerate(before):
@@ -188,15 +199,17 @@ def write_variants(
         _index(path)
 
 
+def _remove_indexes(path: str | os.PathLike) -> None:
+    for ending in ("tbi", "csi"):
+        Path(f"{path}.{ending}").unlink(missing_ok=True)
+
+
 def _index(path: str | os.PathLike) -> None:
     """Index a packed VCF: by a .tbi or, where contigs are longer than its 2**29 bases, a .csi."""
     import pysam
 
-    kinds = (("tbi", False), ("csi", True))
-    for ending, _ in kinds:
-        Path(f"{path}.{ending}").unlink(missing_ok=True)  # of an earlier call
     with _silent():
-        for _, csi in kinds:
+        for csi in (False, True):
             with contextlib.suppress(OSError):
                 pysam.tabix_index(str(path), preset="vcf", force=True, csi=csi)
                 return

@@ -18,6 +18,7 @@ from dflm.mining.variants.alleles import (
     Surroundings,
     Variant,
     bases_there,
+    fits,
     haplotypes,
     why_not,
 )
@@ -115,7 +116,7 @@ def score_variants(
         in the genome.
     """
     widths = [scorer.width(width) for scorer in scorers]
-    reasons = [why_not(variant, genome, min(widths)) for variant in variants]
+    reasons = [why_not(variant, genome) for variant in variants]
     _check_reasons(variants, reasons, genome, settings)
     scored = Scored(list(variants), reasons)
     for scorer, size in zip(scorers, widths, strict=True):
@@ -123,10 +124,19 @@ def score_variants(
         how = (genome, size, step, settings.max_n)
         places = np.full(len(variants), -1)
         used: list[Variant] = []
+        missed: Counter[str] = Counter()
         for number, (variant, reason) in enumerate(zip(variants, reasons, strict=True)):
-            if reason is None and haplotypes(variant, *how) is not None:
+            if reason is not None:
+                continue
+            if not fits(variant, size):
+                missed[alleles.TOO_LONG] += 1
+            elif haplotypes(variant, *how) is None:
+                missed[alleles.NO_WINDOW] += 1
+            else:
                 places[number] = len(used)
                 used.append(variant)
+        for reason, count in missed.items():
+            log.warning("%s does not score %d alleles: %s", scorer.name, count, reason)
         found = Surroundings(used, *how)
         effects = effects_of(scorer, found, size)
         p = q = np.full(len(found), np.nan)
