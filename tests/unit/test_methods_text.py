@@ -101,7 +101,7 @@ def test_the_default_is_told_with_its_numbers(defaults):
         "learnt from 2 ChIP-seq sets",
         "All were given as sequences",
         "(22 in all)",
-        "Sets with fewer than 1,000 of them",
+        "Sets with fewer than 1,000 training positives left were skipped",
         "10 % of the training positives",
         "sharing 40 bases on either strand",
         "2,468 positives to train on, 274 for validation and 1,000 for the test",
@@ -229,7 +229,10 @@ CASES = {
             "with an encoder of random weights, one strand only, in training and prediction and "
             "tokens of 4 bases",
             "`wide`",
-            "seeds 3 to 5",
+            "trainings of DFLM on the sets and of the convolutional network were done with each of "
+            "the seeds 3 to 5",
+            "(Ghandi et al. 2014;",
+            "shuffles drawn anew in each",
             "Wilcoxon",
         ],
         [],
@@ -299,6 +302,29 @@ def test_peaks_and_kinds_of_negatives_are_told_apart(defaults):
     assert "Altschul" not in text
     assert "would have been refused" not in text
     assert "Negatives were windows" not in text
+
+
+def test_baselines_are_told_by_the_negatives_that_there_are(defaults):
+    config = defaults({"baselines": ["gkm", "cnn"], "chipseq": {"negatives_per_positive": 3}})
+    assert "24 shuffles of each peak; C of" in written(config)
+    text = written(config, [cut("A"), cut("B", "bed")])
+    assert "6 were read; C of" in text
+    assert "shuffle" not in text
+    text = written(config, [a_set("A"), cut("B")])
+    assert "24 shuffles of each peak where negatives were shuffles; C of" in text
+    assert "drawn anew in each where negatives were shuffles)" in text
+
+
+def test_genomic_negatives_that_were_too_few_are_told(defaults):
+    def background(train, test):
+        sides = {"train": {"wanted": 1000, "found": train}, "test": {"wanted": 100, "found": test}}
+        return {"background": sides | {"repeats_left_out": 0}}
+
+    enough, few = background(1000, 100), background(700, 90)
+    config = defaults({})
+    text = written(config, [cut("A", **enough), cut("B", **few)])
+    assert "For one set the genome held fewer such windows than that: 790 in place of 1,100" in text
+    assert "fewer such windows" not in written(config, [cut("A", **enough), cut("B", "bed")])
 
 
 def test_the_sets_stand_in_a_table_with_their_checksums(defaults):

@@ -306,6 +306,33 @@ def test_peaks_placed_on_real_sequence(real_data, open_genome, tmp_path):
     assert 0.4 < dinucleotide_floor(*fit[1:], *held[1:]) < 0.75
 
 
+def test_of_peaks_without_scores_some_are_drawn_from_everywhere(tmp_path, genome, caplog):
+    lines = [
+        f"{contig}\t{start}\t{start + 40}"
+        for contig in ("chr1", "chr2", "chr3")
+        for start in range(200, 20_000, 500)
+    ]
+    drawn = [
+        Split(tmp_path / str(seed), genome, lines, negatives="shuffle", max_peaks=20, seed=seed)
+        for seed in (1, 2, 1)
+    ]
+    names = [[name for name, *_ in one.rows(1, "train", "validation")] for one in drawn]
+    assert names[0] == names[2] != names[1]
+    for one in names:
+        assert len(one) == 20
+        starts = Counter((contig, start > 10_000) for contig, start, _ in map(span, one))
+        assert len(starts) == 4, "of both contigs, at both ends"
+    assert re.search(r"20 of 7\d equally strong peaks are drawn at random", caplog.text)
+
+
+def test_test_contigs_that_pretraining_reads_are_told(tmp_path, genome, caplog):
+    lines = random_peaks(90)
+    Split(tmp_path / "held", genome, lines)
+    assert "pretraining reads them" not in caplog.text
+    Split(tmp_path / "read", genome, lines, test=["chr3", "chr2"])
+    assert "the test contigs chr2 are no validation contigs of the genome, so" in caplog.text
+
+
 @pytest.mark.parametrize("negatives", ["genomic", "shuffle"])
 def test_the_strongest_peaks_are_kept_where_there_is_a_limit(tmp_path, genome, negatives):
     rng = np.random.default_rng(3)

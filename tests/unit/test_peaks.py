@@ -1,6 +1,8 @@
 """Peaks: what a file may hold, and the windows that are laid on them."""
 
 import gzip
+import re
+import subprocess
 from itertools import pairwise
 
 import numpy as np
@@ -243,6 +245,26 @@ def test_the_other_way_round_is_explained_too():
     rows = [(name, 5, 500, 1.0) for name in ("chr1", "chrM", "chrUn")]
     with pytest.raises(InputError, match=r"as chr1, chrM, the genome as 1, MT; take the chr off"):
         place_peaks(made(rows), genome, 101, "my.bed")
+
+
+@pytest.mark.parametrize(
+    ("of_genome", "rows"),
+    [
+        (("chr1", "chr2", "chrM"), ("1", "chr2", "MT")),
+        (("1", "2", "MT"), ("chr1", "2", "chrM")),
+    ],
+)
+def test_the_command_that_is_told_mends_the_names(tmp_path, of_genome, rows):
+    contigs = [{"name": name, "length": 999, "split": "train"} for name in of_genome]
+    genome = GenomeIndex({"contigs": contigs}, "nowhere")
+    with pytest.raises(InputError) as told:
+        place_peaks(made([(name, 5, 500, 1.0) for name in rows]), genome, 101, "my.bed")
+    command = re.search("sed .*", str(told.value))[0]
+    peaks = "track name=x\n# 1\n" + "".join(f"{name}\t5\t500\n" for name in rows)
+    mended = subprocess.run(command, input=peaks, shell=True, capture_output=True, text=True)
+    path = tmp_path / "my.bed"
+    path.write_text(mended.stdout)
+    assert read_peaks(path).contigs == list(of_genome)
 
 
 def test_contigs_are_held_out_by_name_or_pattern(genome):

@@ -99,14 +99,16 @@ def test_the_page_shows_what_the_files_hold(told):
         assert f"{metrics['calibration'][when]['nll']:.4f}" in words
     for told_words in (
         "FDR at most 0.15",
-        "431",
-        "17",
-        "21",
         "4,567",
         "3 with N",
         "2 that stand in the",
+        "50 % in both parts",
+        "training or validation part, with labels 0 1 17 2 ",
+        "pretrained on, without labels of binding 431 0 12 0 ",
+        "held out of pretraining 29 0 0 0 ",
+        "told from their shuffles 3 0 21 1 ",
     ):
-        assert told_words in words
+        assert told_words in words, told_words
     for digest in ("ab", "cd", "ef"):
         assert digest * 32 in words
     assert "from 1.930 to 1.900 bits per base" in words
@@ -132,6 +134,24 @@ def test_without_corpus_and_without_language_model_nothing_is_made_up(told):
     assert "None" not in text
 
 
+def test_shares_of_positives_that_differ_are_both_told(told):
+    told[0] |= {"test_positives": 100, "test_negatives": 300}
+    page = set_page(*told, drawn(), both_strands=False)
+    assert "50 % in the validation part, where the FDR is kept, 25 % in the test file" in page
+
+
+def test_what_became_of_negatives_that_are_no_shuffles_is_told(told):
+    found = {"train": {"wanted": 1000, "found": 700}, "test": {"wanted": 90, "found": 90}}
+    told[2]["background"] = found | {"repeats_left_out": 4}
+    page = set_page(*told, drawn(), both_strands=False)
+    assert "Of 1,000 genomic negatives wanted for training and validation 700 were found." in page
+    assert "wanted for the test" not in page
+    assert "Negatives left out: 4 that stand there as another sequence." in page
+    told[2]["background"] = {"read": 9, "dropped": {"on_a_peak": 5, "overlap": 0, "ambiguous": 2}}
+    page = set_page(*told, drawn(), both_strands=False)
+    assert "Negatives left out: 5 on a peak; 2 with N." in page
+
+
 def test_a_threshold_that_does_not_exist_is_a_dash(told):
     metrics = told[0]
     point = metrics["calibration"]["thresholds"]["fdr"]
@@ -146,14 +166,22 @@ def test_files_are_read_and_the_bytes_are_the_same(told, tmp_path):
     pictures = {name: tmp_path / f"{name}.svg" for name, _ in PICTURES}
     for name, svg in drawn().items():
         pictures[name].write_bytes(svg)
-    for page in ("a.html", "b.html"):
-        write_set_page(
-            *(tmp_path / f"{name}.json" for name in names),
-            pictures,
-            tmp_path / page,
-            both_strands=False,
-        )
-    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+    def page(name, read_corpus, was_shown, **row):
+        files = (tmp_path / f"{name}.json" for name in names)
+        how = {"both_strands": False, "row": row}
+        flags = {"read_corpus": read_corpus, "was_shown": was_shown}
+        write_set_page(*files, pictures, tmp_path / name, **how, **flags)
+        return (tmp_path / name).read_text()
+
+    whole = page("a.html", True, True)
+    assert page("b.html", True, True) == whole
+    assert "ELK1 in GM12878" in whole
+    # What the sheet says wins over the set's name; what another method has read is not told.
+    assert "CTCF in GM12878" in page("c.html", True, True, tf="CTCF", cell_line=None)
+    for flags, said in (((False, False), (False, False)), ((True, False), (True, False))):
+        words = page("d.html", *flags)
+        assert ("pretrained on" in words, "second pretraining" in words) == said
 
 
 def test_the_histogram_names_each_label_and_shows_each_threshold(told, tmp_path):

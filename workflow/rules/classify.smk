@@ -176,6 +176,11 @@ rule write_set_page:
         runtime=growing(10),
     params:
         both_strands=config["predict"]["both_strands"],
+        row=lambda wildcards: {
+            key: row_of(wildcards.dataset).get(key) for key in ("tf", "cell_line")
+        },
+        read_corpus=lambda wildcards: reads_corpus(METHODS[0]),
+        was_shown=lambda wildcards: was_shown(METHODS[0]),
     script:
         "../scripts/write_set_page.py"
 

@@ -12,4 +12,7 @@ write_set_page(
     {name: snakemake.input[name] for name, _ in PICTURES},
     snakemake.output.page,
     both_strands=snakemake.params.both_strands,
+    row=snakemake.params.row,
+    read_corpus=snakemake.params.read_corpus,
+    was_shown=snakemake.params.was_shown,
 )

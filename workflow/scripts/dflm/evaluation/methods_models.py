@@ -156,8 +156,8 @@ def fine_tuning(args: Mapping, facts: Mapping) -> str:
     return text
 
 
-def classifier(config: Mapping) -> str:
-    """Describe the classifier and how it was trained."""
+def classifier(config: Mapping, used: Sequence[Mapping]) -> str:
+    """Describe the classifier and how it was trained; see `others`."""
     args = config["classifier"]
     stages, groups = args["stages"], config["language_model"]["layers"] + 2
     number_of = [groups if s["unfreeze"] == "all" else s["unfreeze"] for s in stages]
@@ -182,7 +182,7 @@ def classifier(config: Mapping) -> str:
     )
     fresh = (
         " Dinucleotide shuffles among the training negatives were drawn anew in each epoch."
-        if args["fresh_negatives"]
+        if args["fresh_negatives"] and any(one["negatives"] == "shuffle" for one in used)
         else ""
     )
     patience = (
@@ -228,23 +228,38 @@ def prediction(config: Mapping) -> str:
     )
 
 
-def others(config: Mapping) -> str:
-    """Describe baselines, ablations, variants and seeds; empty where there are none."""
+def others(config: Mapping, used: Sequence[Mapping]) -> str:
+    """Describe baselines, ablations, variants and seeds; empty where there are none.
+
+    Parameters
+    ----------
+    config : mapping
+        See `dflm.evaluation.methods_text.write_methods`.
+    used : sequence of mapping
+        Statistics of the sets in use, whose ``negatives`` may be shuffles.
+    """
     texts, gkm, cnn = [], config["gkm"], config["cnn"]
+    kinds = {one["negatives"] for one in used}
+    which_sets = "" if kinds == {"shuffle"} else " where negatives were shuffles"
+    shuffles = gkm["shuffles"] * config["chipseq"]["negatives_per_positive"]
+    drawn = f"{count(shuffles, 'shuffle')} of each peak{which_sets}; "
+    fresh = f", shuffles drawn anew in each{which_sets}"
+    if "shuffle" not in kinds:
+        drawn = fresh = ""
     described = {
         "floor": "a logistic regression on the counts of the 16 dinucleotides",
         "gkm": (
-            f"a linear support vector machine on gapped k-mers (windows of {gkm['word']} bases of "
-            f"which {gkm['informative']} were read; "
-            f"{count(gkm['shuffles'], 'shuffle')} of each peak; C of "
+            "a linear support vector machine on gapped k-mers (Ghandi et al. 2014; windows of "
+            f"{gkm['word']} bases of which {gkm['informative']} were read; {drawn}C of "
             f"{listed([f'{c:g}' for c in gkm['costs']], 'or')}, chosen on the validation part)"
         ),
         "lsgkm": "LS-GKM (Lee 2016)",
         "cnn": (
-            f"a convolutional network on one-hot encoded sequences ({cnn['filters']} detectors of "
+            "a convolutional network on one-hot encoded sequences, of the kind of DeepBind "
+            f"(Alipanahi et al. 2015; {cnn['filters']} detectors of "
             f"each of the widths {listed([str(w) for w in cnn['widths']])}, both strands read at "
             f"once, up to {count(cnn['epochs'], 'epoch')}"
-            f"{', shuffles drawn anew in each' if cnn['fresh_negatives'] else ''})"
+            f"{fresh if cnn['fresh_negatives'] else ''})"
         ),
     }
     if config["baselines"]:
@@ -263,9 +278,10 @@ def others(config: Mapping) -> str:
         texts.append(f"Further variants of the configuration, {listed(names)}, are given with it.")
     if config["seeds"] > 1:
         last = config["seed"] + config["seeds"] - 1
+        also = " and of the convolutional network" if "cnn" in config["baselines"] else ""
         texts.append(
-            f"Trainings were repeated with the seeds {config['seed']} to {last}, on the same "
-            "splits."
+            f"The trainings of DFLM on the sets{also} were done with each of the seeds "
+            f"{config['seed']} to {last}, on the same splits."
         )
     if config["ensemble"]:
         members = listed([f"`{name}`" for name in config["ensemble"]])
@@ -274,6 +290,6 @@ def others(config: Mapping) -> str:
     if any(config[key] for key in ("baselines", "ablations", "variants", "ensemble")):
         texts.append(
             "Methods were compared by paired Wilcoxon tests over the sets, corrected for several "
-            "comparisons by Holm's method."
+            "comparisons (Holm 1979)."
         )
     return " ".join(texts)

@@ -10,10 +10,17 @@ from dflm.evaluation.prose import count, listed, number, part, spelled
 from dflm.files import atomic_path, read_json
 from dflm.software import installed
 
-PACKAGES = ("numpy", "numba", "matplotlib")
+PACKAGES = ("numpy", "numba", "scikit-learn", "matplotlib")
 REFERENCES = {
+    "Alipanahi et al. 2015": (
+        "Alipanahi B, Delong A, Weirauch MT, Frey BJ (2015) Nat Biotechnol 33:831-838"
+    ),
     "Altschul and Erickson 1985": "Altschul SF, Erickson BW (1985) Mol Biol Evol 2:526-538",
+    "Ghandi et al. 2014": (
+        "Ghandi M, Lee D, Mohammad-Noori M, Beer MA (2014) PLoS Comput Biol 10:e1003711"
+    ),
     "Guo et al. 2017": "Guo C, Pleiss G, Sun Y, Weinberger KQ (2017) ICML; arXiv:1706.04599",
+    "Holm 1979": "Holm S (1979) Scand J Stat 6:65-70",
     "Howard and Ruder 2018": "Howard J, Ruder S (2018) ACL; arXiv:1801.06146",
     "Lee 2016": "Lee D (2016) Bioinformatics 32:2196-2198",
     "Loshchilov and Hutter 2019": "Loshchilov I, Hutter F (2019) ICLR; arXiv:1711.05101",
@@ -107,8 +114,8 @@ def methods_text(config: Mapping, facts: Mapping) -> str:
         ("Sequences", f"{sets(facts)} {chosen(config, used)}"),
         ("Splits and negatives", f"{splits(config, used)} {negatives(config, used)}"),
         ("Language model", f"{genome(config, facts)}{language_model(config, facts)}"),
-        ("Classifiers", f"{classifier(config)} {prediction(config)}"),
-        ("Evaluation", " ".join(filter(None, [evaluation(config, used), others(config)]))),
+        ("Classifiers", f"{classifier(config, used)} {prediction(config)}"),
+        ("Evaluation", " ".join(filter(None, [evaluation(config, used), others(config, used)]))),
         ("Software", software(facts)),
     ]
     text = "# Methods\n\nWritten by the workflow from its configuration and its counts.\n"
@@ -176,7 +183,8 @@ def chosen(config: Mapping, used: Sequence[Mapping]) -> str:
             f"Of each set at most {number(split['max_peaks'])} training positives were used, the "
             "strongest."
         )
-    texts.append(f"Sets with fewer than {number(split['min_peaks'])} of them were skipped.")
+    least = number(split["min_peaks"])
+    texts.append(f"Sets with fewer than {least} training positives left were skipped.")
     return " ".join(texts)
 
 
@@ -218,6 +226,7 @@ def negatives(config: Mapping, used: Sequence[Mapping]) -> str:
             f"{each}, a window of the genome at least {count(peaks['distance'], 'base')} away from "
             "all peaks whose GC content differed from the positive's by at most "
             f"{part(peaks['gc_tolerance'])}; test peaks were given one each, from the test contigs."
+            f"{too_few(used)}"
         ),
         "bed": "Negatives were windows around the middles of the intervals of a BED file, except "
         "those on a peak, divided between the parts as the positives were.",
@@ -230,6 +239,28 @@ def negatives(config: Mapping, used: Sequence[Mapping]) -> str:
                 words if len(kinds) == 1 else f"In {sets_of}, {words[0].lower()}{words[1:]}"
             )
     return " ".join(texts)
+
+
+def too_few(used: Sequence[Mapping]) -> str:
+    """Say in how many sets the genome held fewer windows than were wanted; nothing for none."""
+    sides = [
+        [
+            side
+            for side in one["background"].values()
+            if isinstance(side, Mapping) and "wanted" in side
+        ]
+        for one in used
+        if one["negatives"] == "genomic" and "background" in one
+    ]
+    short = [one for one in sides if any(side["found"] < side["wanted"] for side in one)]
+    if not short:
+        return ""
+    found, wanted = (sum(side[key] for one in short for side in one) for key in ("found", "wanted"))
+    sets_of = "one set" if len(short) == 1 else f"{spelled(len(short))} sets"
+    return (
+        f" For {sets_of} the genome held fewer such windows than that: {number(found)} in place of "
+        f"{number(wanted)}."
+    )
 
 
 def genome(config: Mapping, facts: Mapping) -> str:

@@ -66,6 +66,9 @@ def write_set_page(
     path: str | Path,
     *,
     both_strands: bool,
+    row: Mapping,
+    read_corpus: bool,
+    was_shown: bool,
 ) -> None:
     """Write the page of one set.
 
@@ -83,9 +86,21 @@ def write_set_page(
         HTML to write, without any other file that it would need.
     both_strands : bool
         Whether the predictions are averages over both strands.
+    row : mapping
+        What the sheet says of the set, of which ``tf`` and ``cell_line`` are shown.
+    read_corpus, was_shown : bool
+        Whether the method has read the genome, and was shown the windows, in `leaks`: another
+        method of the run may be the only one.
     """
     drawn = {name: Path(file).read_bytes() for name, file in pictures.items()}
-    page = set_page(*map(read_json, (metrics, card, stats, leaks)), drawn, both_strands)
+    told = dict(
+        zip(("metrics", "card", "stats", "leaks"), (metrics, card, stats, leaks), strict=True)
+    )
+    told = {name: read_json(file) for name, file in told.items()}
+    told["stats"] |= {key: row[key] for key in ("tf", "cell_line") if row.get(key)}
+    told["leaks"] |= {} if read_corpus else {"corpus": None}
+    told["leaks"] |= {} if was_shown else {"shown": None}
+    page = set_page(**told, pictures=drawn, both_strands=both_strands)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -106,7 +121,7 @@ def set_page(
         HTML 5.
     """
     name = escape(metrics["dataset"])
-    validated = calibration_in(card, both_strands, "model.json")["thresholds"]
+    validated = calibration_in(card, both_strands, "model.json")
     return html_page(
         name,
         f"""<h1>{name}</h1>
@@ -115,8 +130,8 @@ def set_page(
 <p>{escape(_verdict(metrics))}</p>
 <div class="pictures">{_pictures(pictures)}</div>
 <h2>Thresholds</h2>
-<p class="note">{escape(_about_thresholds(metrics))}</p>
-{_thresholds(metrics, validated)}
+<p class="note">{escape(_about_thresholds(metrics, validated["prevalence"]))}</p>
+{_thresholds(metrics, validated["thresholds"])}
 <h2>Calibration</h2>
 {_calibration(metrics)}
 <h2>Sequences</h2>
@@ -203,13 +218,19 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="frame"><table>{inner}</table></div>'
 
 
-def _about_thresholds(metrics: Mapping) -> str:
-    share = metrics["test_positives"] / (metrics["test_positives"] + metrics["test_negatives"])
+def _about_thresholds(metrics: Mapping, validated: float) -> str:
+    tested = metrics["test_positives"] / (metrics["test_positives"] + metrics["test_negatives"])
+    both = [f"{100 * share:.0f} %" for share in (validated, tested)]
+    held = f"{both[1]} in both parts"
+    if both[0] != both[1]:
+        held = (
+            f"{both[0]} in the validation part, where the FDR is kept, {both[1]} in the test file"
+        )
     return (
         "Chosen on validation sequences and stored in model.json; a sequence is called at or above "
         "one. The test columns show what they are worth on sequences that had no part in the "
-        "choice. Precision, and with it the false discovery rate (FDR), holds for a share of "
-        f"positives like the test file's, {100 * share:.0f} %."
+        "choice. Precision, and with it the false discovery rate (FDR), holds for the share of "
+        f"positives there: {held}."
     )
 
 
@@ -273,7 +294,28 @@ def _dropped(stats: Mapping) -> str:
         )
         if number
     ]
-    return f"Left out: {'; '.join(parts)}." if parts else "No sequence was left out."
+    text = f"Left out: {'; '.join(parts)}." if parts else "No sequence was left out."
+    return text + _background(stats.get("background") or {})
+
+
+def _background(found: Mapping) -> str:
+    """Say what became of negatives that are no shuffles."""
+    text = "".join(
+        f" Of {side['wanted']:,} genomic negatives wanted for {words} {side['found']:,} were found."
+        for side, words in (
+            (found.get("train"), "training and validation"),
+            (found.get("test"), "the test"),
+        )
+        if side and side["found"] < side["wanted"]
+    )
+    parts = [
+        f"{number:,} {(DROPPED | {'on_a_peak': 'on a peak'}).get(kind, kind.replace('_', ' '))}"
+        for kind, number in found.get("dropped", {}).items()
+        if number
+    ]
+    if found.get("repeats_left_out"):
+        parts.append(f"{found['repeats_left_out']:,} that stand there as another sequence")
+    return text + (f" Negatives left out: {'; '.join(parts)}." if parts else "")
 
 
 def _leaks(leaks: Mapping) -> str:

@@ -102,7 +102,7 @@ def split_peaks(
         Seed of the split and of the negatives.
     min_peaks, max_peaks, validation_fraction, ambiguous, negatives_per_positive
         See `dflm.sequences.splits.split_dataset`; the first peaks are here the strongest, and of
-        equally strong ones the first on the genome. In the test there is one negative for each
+        equally strong ones some drawn at random. In the test there is one negative for each
         positive. Here `ambiguous` goes for the test too.
     near_duplicate_width, leaks
         See `dflm.sequences.splits.split_dataset`.
@@ -126,6 +126,7 @@ def split_peaks(
     check_leaks_setting(leaks)
     genome = GenomeIndex.load(index, contigs)
     held_out = held_out_contigs(genome, test)
+    _warn_of_read_contigs(genome, held_out, dataset)
     peaks = read_peaks(peaks_file)
     placed = place_peaks(peaks, genome, width, peaks_file)
     kind = "bed" if negatives_file is not None else negatives
@@ -148,7 +149,7 @@ def split_peaks(
     found["test_kept_with_n"] = sum("N" in sequence for _, sequence, _ in test_rows)
     apart = leaks, [sequence for _, sequence, _ in test_rows], near_duplicate_width
     training = _unlike_test(np.flatnonzero(~in_test), rows, apart, found)
-    training = _strongest(training, placed.strengths[whole], max_peaks, found["dropped"])
+    training = _strongest(training, placed.strengths[whole], rows, max_peaks, found)
     train_rows = [rows[i] for i in training]
     found["duplicates"] = len(train_rows) - len({either_strand(row[1]) for row in train_rows})
     parts: dict[str, list[Row]] = {part: [] for part in ("train", "validation", "test")}
@@ -194,6 +195,18 @@ def split_peaks(
     write_parts(parts, reason, found, (out_train, out_validation, out_test), stats)
 
 
+def _warn_of_read_contigs(genome: GenomeIndex, held_out: np.ndarray, dataset: str) -> None:
+    """Say which test contigs pretraining reads: peaks.test may name others than it spares."""
+    names = [name for name, out in zip(genome.contigs(), held_out, strict=True) if out]
+    read = sorted(set(names) - set(genome.contigs("validation")))
+    if read:
+        log.warning(
+            "%s: the test contigs %s are no validation contigs of the genome, so pretraining reads "
+            "them, without labels; name them in genome.validation too",
+            *(dataset, ", ".join(read[:6]) + (", .." if len(read) > 6 else "")),
+        )
+
+
 def _without_n(
     windows: Windows, genome: GenomeIndex, keep: bool, dropped: dict[str, int]
 ) -> tuple[Windows, np.ndarray, np.ndarray]:
@@ -221,13 +234,27 @@ def _unlike_test(
 
 
 def _strongest(
-    places: np.ndarray, strengths: np.ndarray, most: int | None, dropped: dict[str, int]
+    places: np.ndarray, strengths: np.ndarray, rows: list[Row], most: int | None, found: dict
 ) -> np.ndarray:
-    """Return the places of the strongest peaks, at most so many, in the order they had."""
-    if most is None:
+    """Return the places of the strongest peaks, at most so many, in the order they had.
+
+    Of equally strong ones, as all are in a BED file without scores, the first on the genome
+    would be those of a contig or two: their names' hashes decide.
+    """
+    if most is None or len(places) <= most:
         return places
-    dropped["beyond_max_peaks"] = max(0, len(places) - most)
-    ranked = np.argsort(-strengths[places], kind="stable")
+    dataset, strengths = found["dataset"], strengths[places]
+    found["dropped"]["beyond_max_peaks"] = len(places) - most
+    hashes = [hash_of(found["seed"], dataset, "strongest", rows[i][0]) for i in places]
+    ranked = np.lexsort((np.array(hashes, dtype=np.uint64), -strengths))
+    least = strengths[ranked[most - 1]]
+    if strengths[ranked[most]] == least:
+        equal = strengths == least
+        log.warning(
+            "%s: %d of %d equally strong peaks are drawn at random (chipseq.max_peaks); give "
+            "the peaks scores to keep the strongest",
+            *(dataset, int(equal[ranked[:most]].sum()), int(equal.sum())),
+        )
     return places[np.sort(ranked[:most])]
 
 

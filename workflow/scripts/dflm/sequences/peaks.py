@@ -226,10 +226,11 @@ def _check_names(unknown: Counter, total: int, names: list[str], where: object) 
     if renamed:
         prefixed = next(iter(renamed)).startswith("chr")
         mend = (
-            "take the chr off the peaks' contigs: sed 's/^chrM/MT/; s/^chr//'"
+            "take the chr off the peaks' contigs (zcat first, if packed): "
+            "sed 's/^chrM/MT/; s/^chr//'"
             if prefixed
-            else "put chr before the peaks' contigs: "
-            "sed -E '/^(#|track|browser)/!s/^/chr/; s/^chrMT/chrM/'"
+            else "put chr before the peaks' contigs (zcat first, if packed): "
+            "sed -E '/^(#|track|browser)/!s/^(chr)?/chr/; s/^chrMT/chrM/'"
         )
         raise InputError(
             f"the peaks name contigs as {_listed(list(renamed))}, the genome as "
