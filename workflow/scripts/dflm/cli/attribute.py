@@ -34,7 +34,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default="gradients",
         help="default %(default)s",
     )
-    command.add_argument("--most", type=options.at_least(1), help="take the first sequences only")
+    command.add_argument(
+        "--most", type=options.at_least(1), help="take the first sequences only; default: all"
+    )
     options.add_seed(command)
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="npz to write")
     command.add_argument("--logos", metavar="FILE", help="SVG of the strongest sites to write")

@@ -14,7 +14,14 @@ EXAMPLES = """\
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    command.add_argument("folder", metavar="FOLDER", type=Path, nargs="?", default=Path())
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        nargs="?",
+        default=Path(),
+        help="holds model folders, at any depth; default: this folder",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

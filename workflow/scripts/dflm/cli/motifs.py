@@ -55,7 +55,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--database", metavar="FILE", help="MEME file to compare with")
     options.add_seed(command)
-    command.add_argument("-o", "--output", required=True, metavar="FOLDER", type=Path)
+    command.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", type=Path, help="where all is written"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

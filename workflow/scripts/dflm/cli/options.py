@@ -72,7 +72,9 @@ def add_sequences(command: argparse.ArgumentParser) -> None:
     source = command.add_argument_group("sequences (one of these)")
     source.add_argument("--fasta", metavar="FILE", help="plain or gzipped; - is stdin")
     source.add_argument(
-        "--tsv", metavar="FILE", help="table with columns name and sequence; - is stdin"
+        "--tsv",
+        metavar="FILE",
+        help="table with columns name and sequence, or a set's file; - is stdin",
     )
     source.add_argument("--bed", metavar="FILE", help="regions, with --genome")
     source.add_argument(

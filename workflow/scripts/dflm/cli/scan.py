@@ -5,9 +5,9 @@ of scores, a BED file of calls, or both. Calls are windows of at least the thres
 of windows that overlap the best one is kept. Columns of the BED file: contig, start, end, name,
 score (1000 x calibrated probability), strand, probability, calibrated probability, log-odds. The
 strand, and where in the window the site lies, are told by the motifs of dflm motifs, given by
---motifs; the classifier itself reads both strands alike. Memory does not grow with the genome. A
-scan that was stopped goes on after the last whole contig, if it is called again with the same
---parts.
+--motifs, in four columns more: motif, site_start, site_end, motif_score; the classifier itself
+reads both strands alike. Memory does not grow with the genome. A scan that was stopped goes on
+after the last whole contig, if it is called again with the same --parts.
 """
 
 from __future__ import annotations

@@ -34,7 +34,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     options.add_windows(command, "default: an eighth of the width")
     command.add_argument(
-        "--max-n", type=float, default=0.1, help="share of N above which a window is left out"
+        "--max-n",
+        type=float,
+        default=0.1,
+        help="share of N above which a window is left out; default %(default)s",
     )
     command.add_argument(
         "--on-mismatch",
@@ -49,7 +52,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="what p-values rest on; default %(default)s",
     )
     command.add_argument(
-        "--null-size", type=options.at_least(20), default=1000, help="default %(default)s"
+        "--null-size",
+        type=options.at_least(20),
+        default=1000,
+        help="variants that p-values rest on; default %(default)s",
     )
     options.add_seed(command)
     output = command.add_argument_group("output (at least one)")
