@@ -433,7 +433,7 @@ def test_outputs_that_cannot_be_written_are_told_before_anything_is_scored(
 ):
     _, _, path = world
     monkeypatch.setattr(type(scorer), "score", lambda *_: pytest.fail("was scored"))
-    too_long = tmp_path / ("x" * 250)  # as of any path that cannot be opened: no other for root
+    too_long = tmp_path / ("x" * 254)  # as of any path that cannot be opened: no other for root
     for output in (ScanOutput(bigwig=too_long), ScanOutput(calls=too_long)):
         with pytest.raises(OSError, match="name too long"):
             scan_to_files(scorer, planted_model, SETTINGS, output, genome=path)
