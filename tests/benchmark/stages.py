@@ -397,8 +397,8 @@ def convolving(folder: Path, batch: int, sequences: int, width: int = 101) -> di
     )
 
 
-def splitting(folder: Path, sequences: int, width: int = 101) -> dict:
-    """Measure the splitting of a set with that many training peaks."""
+def splitting(folder: Path, sequences: int, width: int = 101, per_positive: int = 1) -> dict:
+    """Measure the splitting of a set with that many training peaks and shuffles of each."""
     folder.mkdir(parents=True, exist_ok=True)
     return measured(
         "dflm.sequences.splits",
@@ -409,7 +409,7 @@ def splitting(folder: Path, sequences: int, width: int = 101) -> dict:
         folder / "stats.json",
         dataset="TF_CELL_x",
         seed=1,
-        **settings()["chipseq"],
+        **settings()["chipseq"] | {"negatives_per_positive": per_positive},
     )
 
 

@@ -1,6 +1,7 @@
 """Sets in DeepBind's format: read, found, indexed, taken."""
 
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -138,6 +139,13 @@ def test_wrong_folders(tmp_path):
     put_set(tmp_path / "b", ODD, HEADER + ROWS * 2)
     with pytest.raises(InputError, match="two unlike files"):
         find_sets(tmp_path)
+
+
+def test_a_name_that_is_not_utf_8_is_told(tmp_path):
+    put_set(tmp_path / "in", ODD)
+    (tmp_path / "in" / os.fsdecode(b"caf\xe9_AC.seq.gz")).write_bytes(b"")
+    with pytest.raises(InputError, match=r"the name 'caf.*' is not UTF-8; rename the file"):
+        index_sets(tmp_path / "in", tmp_path / "one.tsv")
 
 
 def test_the_sheet_lists_every_set_sorted(tmp_path):

@@ -55,8 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(last + 1 - start))
         self.end_headers()
         rest = body[start : last + 1]
-        if fault in ("torn", "stalled"):
-            self.wfile.write(rest[: len(rest) // 2])
+        if fault in ("torn", "torn early", "stalled"):
+            self.wfile.write(rest[: len(rest) // (8 if fault == "torn early" else 2)])
             self.wfile.flush()
             if fault == "stalled":
                 plan.released.wait(20)
@@ -218,6 +218,35 @@ def test_failures_count_only_while_nothing_comes(web, target, monkeypatch):
     web.faults, target = [500] * 2, target.with_name("other")
     with pytest.raises(InputError):
         get(web, target, retries=1)
+
+
+def test_to_begin_anew_is_no_progress(web, target, monkeypatch):
+    monkeypatch.setattr("dflm.downloads._PROGRESS", 1000)
+    web.ranges, web.faults = False, ["torn", "torn early"] * 10
+    with pytest.raises(InputError, match="failed 5 times in a row"):
+        get(web, target, retries=4)
+    assert len(web.asked) == 5
+
+
+def test_bytes_of_an_earlier_file_never_stand_beside_the_validator_of_the_next(
+    web, target, monkeypatch
+):
+    """As after a kill between the two."""
+    web.faults = ["torn"]
+    with pytest.raises(InputError):
+        get(web, target, retries=0)
+    web.body, web.tag = BODY[::-1], '"two"'
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dflm.downloads._write_body", killed)
+    with pytest.raises(KeyboardInterrupt):
+        get(web, target)
+    monkeypatch.undo()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    get(web, target)
+    assert target.read_bytes() == BODY[::-1]
 
 
 def test_less_than_was_asked_for_is_not_taken_for_the_end(web, target):

@@ -57,7 +57,14 @@ def test_what_a_killed_write_left_goes_with_the_next_one_and_nothing_else(tmp_pa
     subprocess.run([sys.executable, "-c", program, str(target)], env=LIBRARY, check=False)
     (left,) = tmp_path.iterdir()
     assert left.name.endswith(".a.txt")
-    kept = {f".{os.getppid()}.a.txt", ".x.a.txt", f"{left.name}x", left.name.replace("a.", "b.")}
+    dead = left.name.partition("-")[2]
+    kept = {
+        f"{left.name.partition('-')[0]}-{os.getppid()}.a.txt",
+        f".of00it-{dead}",
+        ".x.a.txt",
+        f"{left.name}x",
+        left.name.replace("a.", "b."),
+    }
     for name in kept:
         (tmp_path / name).write_text("of another")
     with atomic_path(target) as temporary:
@@ -124,6 +131,11 @@ def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
         write_json(pipe, {"a": 1})
         assert json.loads(read.result()) == {"a": 1}
     assert pipe.is_fifo()
+    reader, writer = os.pipe()
+    with open(reader, closefd=True) as end:  # as /dev/stdout is: a link to what has no name
+        write_json(f"/dev/fd/{writer}", {"a": 3})
+        os.close(writer)
+        assert json.loads(end.read()) == {"a": 3}
     target.parent.mkdir()
     target.write_text("{}")
     link.symlink_to(target)

@@ -1,5 +1,6 @@
 """Sharding a genome: the right codes, the right index, clear errors, bounded memory."""
 
+import codecs
 import functools
 import gzip
 import itertools
@@ -236,6 +237,16 @@ def test_an_array_that_has_changed_is_not_read(tmp_path):
     content[-1] ^= 1
     path.write_bytes(content)
     assert index.codes(name).tobytes() == bytes(content[-index.entry(name)["length"] :])
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    lengths = []
+    for mark in (b"", codecs.BOM_UTF8):
+        (tmp_path / "g.fa").write_bytes(mark + b">chr1\nACGT\n>chr2\nACG\n")
+        reader, found = FastaReader(tmp_path / "g.fa"), []
+        reader.read(lambda name, found=found: found.append(name))
+        lengths.append(found)
+    assert lengths[0] == lengths[1] == ["chr1", "chr2"]
 
 
 def test_zeros_after_a_gzip_member_are_padding(tmp_path):

@@ -180,11 +180,11 @@ def test_alleles_of_a_packed_file_are_not_counted_by_its_bytes_alone(tmp_path, s
     assert resources.alleles_in(path) > 0
 
 
-@pytest.mark.parametrize("sequences", [2000, 10_000])
-def test_splitting(tmp_path, sequences):
-    found = stages.splitting(tmp_path, sequences)
+@pytest.mark.parametrize(("sequences", "each"), [(2000, 1), (10_000, 1), (10_000, 40)])
+def test_splitting(tmp_path, sequences, each):
+    found = stages.splitting(tmp_path, sequences, per_positive=each)
     packed = sum((tmp_path / f"{part}.seq.gz").stat().st_size for part in ("AC", "B"))
-    holds(found, resources.splitting(packed))
+    holds(found, resources.splitting(packed, each))
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,9 @@ def test_a_folder_of_results_may_be_a_link(ran, tmp_path):
     assert verify(ran) == (7, [])
 
 
-def test_passwords_of_addresses_are_recorded_nowhere(ran, planted_model, tmp_path):
-    address = "https://me:secret@example.org/a.zip"
+@pytest.mark.parametrize("password", ["secret", "very@secret"])
+def test_passwords_of_addresses_are_recorded_nowhere(ran, planted_model, tmp_path, password):
+    address = f"https://me:{password}@example.org/a.zip"
     config = {"datasets": {"source": address, "select": ["*@*"]}}
     write_provenance(
         [f"{MODEL}/metrics.json"],

@@ -182,7 +182,8 @@ def sharding_needs(settings, input, rulename):
 
 
 def splitting_needs(settings, input, rulename):
-    return NEEDS.splitting(sum(os.stat(path).st_size for path in (input.train, input.test)))
+    packed = sum(os.stat(path).st_size for path in (input.train, input.test))
+    return NEEDS.splitting(packed, settings["chipseq"]["negatives_per_positive"])
 
 
 def checking_needs(settings, input, rulename):

@@ -191,10 +191,9 @@ def _fetch_http(address: str, part: Path, limits: _Limits, *, resumable_by_check
         ConnectionError,
         TimeoutError,
     )
-    failures = 0
+    failures, most = 0, _size(part)
     with requests.Session() as session:
         while True:
-            before = _size(part)
             try:
                 _one_connection(session, address, part, limits, resumable_by_checksum)
                 return
@@ -202,7 +201,9 @@ def _fetch_http(address: str, part: Path, limits: _Limits, *, resumable_by_check
                 reason = str(error) or type(error).__name__
             except requests.RequestException as error:
                 raise InputError(f"cannot be fetched ({error})", without_login(address)) from None
-            failures = 1 if _size(part) - before >= _PROGRESS else failures + 1
+            # Progress is to come further than ever: a server without ranges begins anew each time.
+            failures = 1 if _size(part) - most >= _PROGRESS else failures + 1
+            most = max(most, _size(part))
             if failures > limits.retries:
                 raise InputError(
                     f"failed {failures} times in a row, at last: {reason}",
@@ -260,7 +261,8 @@ def _one_connection(session, address, part, limits, resumable_by_checksum) -> No
             total = int(whole)
         else:
             total = have + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
-        if status == 200 or validator is None:
+        if status == 200:
+            _forget(part)  # first, lest bytes of an earlier file stand beside this one's validator
             _write_validator(part, address, response.headers)
         if total is not None and total > limits.max_bytes:
             _forget(part)

@@ -8,10 +8,13 @@ import hashlib
 import io
 import json
 import os
+import platform
+import re
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -59,14 +62,15 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         The sibling to write.
     """
     path = Path(path)
-    if path.is_symlink():
-        path = path.resolve()
+    # Before links are followed: /dev/stdout leads to a pipe that has no name to be opened by.
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
         return
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{_HERE}-{os.getpid()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -75,13 +79,29 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
+# Numbers of processes are those of one machine, and a folder may be shared by several.
+_HERE = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_SIBLING = re.compile(rf"\.{_HERE}-([0-9]+)\.(.+)", re.DOTALL)
+
+
 def _remove_left_behind(path: Path) -> None:
     """Remove the siblings of processes that are gone: SIGKILL leaves no time to tidy up."""
-    ending = f".{path.name}"
-    for name in os.listdir(path.parent):
-        number = name[1 : -len(ending)]
-        if name == f".{number}{ending}" and number.isdecimal() and not _is_running(int(number)):
-            path.with_name(name).unlink(missing_ok=True)
+    for process in _siblings(path.parent).pop(path.name, ()):
+        if not _is_running(process):
+            path.with_name(f".{_HERE}-{process}.{path.name}").unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1000)
+def _siblings(folder: Path) -> dict[str, list[int]]:
+    """Return the processes of the siblings in a folder, by the name of what they were to be.
+
+    A folder is listed once by a process: a genome may have contigs by the ten thousand.
+    """
+    found: dict[str, list[int]] = {}
+    for name in os.listdir(folder):
+        if match := _SIBLING.fullmatch(name):
+            found.setdefault(match[2], []).append(int(match[1]))
+    return found
 
 
 def _is_running(process: int) -> bool:

@@ -278,9 +278,12 @@ def splitting_peaks(text: int, bases: int, longest: int, width: int, per_positiv
     return SNAKEMAKE + NUMBA + longest + OF_CELL * (bases // width) + of_sequences(rows, width)
 
 
-def splitting(packed: int) -> int:
-    """Return the memory of splitting a set whose gzipped files have `packed` bytes."""
-    return SNAKEMAKE + NUMBA + 250 * packed
+def splitting(packed: int, per_positive: int = 1) -> int:
+    """Return the memory of splitting a set whose gzipped files have `packed` bytes.
+
+    `per_positive` are the shuffles of each positive.
+    """
+    return SNAKEMAKE + NUMBA + (250 + 25 * (per_positive - 1)) * packed
 
 
 def checking(longest: int, sequences: int, width: int, shown: int = 0, masked: int = 0) -> int:

@@ -101,7 +101,8 @@ class SimulatedSet:
     fraction : float
         Share of the peaks that hold a site, 0 to 1.
     second : float
-        Share of those that hold a second one, 0 to 1.
+        Share of those that are to hold a second one, 0 to 1; one that would overlap the first is
+        given up.
     spread : float
         Standard deviation of a site's centre around the peak's centre, in bp.
     """
@@ -303,7 +304,7 @@ def _describe(simulated: SimulatedSet, sites: Sequence[str]) -> dict:
     motif = simulated.motif
     return {
         "fraction": simulated.fraction,
-        "second": simulated.second,
+        "second": float(np.mean(["," in site for site in sites if site] or [0.0])),
         "spread": simulated.spread,
         "motif": motif
         and {

@@ -197,7 +197,7 @@ def index_sets(folder: str | os.PathLike, out_tsv: str | os.PathLike) -> None:
     Raises
     ------
     InputError
-        See `find_sets`; or a name holds a tab or a line end.
+        See `find_sets`; or a name holds a tab or a line end, or is not UTF-8.
     """
     pairs, orphans = find_sets(folder)
     records = []
@@ -211,5 +211,7 @@ def index_sets(folder: str | os.PathLike, out_tsv: str | os.PathLike) -> None:
         ]
         if any(set(field) & set("\t\r\n") for field in fields):
             raise InputError(f"{dataset!r} holds a tab or a line end", folder, "rename the file")
+        if any("\udc80" <= letter <= "\udcff" for field in fields for letter in field):
+            raise InputError(f"the name {dataset!r} is not UTF-8", folder, "rename the file")
         records.append(dict(zip(SHEET_COLUMNS, fields, strict=True)))
     write_table(out_tsv, SHEET_COLUMNS, records)

@@ -5,6 +5,7 @@ Memory goes with the block, whatever the length of a contig or of the genome.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import zlib
@@ -272,8 +273,10 @@ class FastaReader:
         state = self._state
         state[:] = 0
         state[_LINE], state[_LINE_START] = 1, 1
-        for raw in read_blocks(self.path, self._block, self._digest):
+        for number, raw in enumerate(read_blocks(self.path, self._block, self._digest)):
             data = pending + raw if pending else raw
+            if number == 0:
+                data = data.removeprefix(codecs.BOM_UTF8)
             if not data:
                 continue
             pending = b""

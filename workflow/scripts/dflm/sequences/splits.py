@@ -336,8 +336,9 @@ def hold_out(rows: Sequence[Row], fraction: float, dataset: str, seed: int, widt
             held_out.update(members[family])
             taken += size
     if not held_out and members:
-        held_out.update(min(members.values(), key=len))
-        taken = len(min(members.values(), key=len))
+        least = min(members, key=lambda family: (len(members[family]), ranks[family]))
+        held_out.update(members[least])
+        taken = len(members[least])
     if 2 * taken < wanted:
         log.warning(
             "%s: only %d of %d wanted rows go to validation, as the others are near duplicates of "
