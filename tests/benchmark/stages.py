@@ -439,6 +439,26 @@ def cutting(folder: Path, bases: int, peaks: int, negatives: str, width: int = 1
     )
 
 
+def averaging(folder: Path, sequences: int, members: int) -> dict:
+    """Measure the averaging of what that many members say, half of it of the test."""
+    for member in range(members):
+        (folder / str(member)).mkdir(parents=True)
+        (folder / str(member) / "model.json").write_text('{"sha256": "", "training": {"seed": 1}}')
+        for part in ("validation", "test"):
+            lines = ["name\tlabel\tprobability\tprobability_calibrated\tprobability_forward"]
+            lines[0] += "\tprobability_reverse"
+            lines += [
+                f"seq_{i:06d}_peak\t{i % 2}" + 4 * "\t0.12345678" for i in range(sequences // 2)
+            ]
+            (folder / str(member) / f"{part}.tsv").write_text("\n".join([*lines, ""]))
+    files = [
+        [folder / str(member) / name for member in range(members)]
+        for name in ("model.json", "validation.tsv", "test.tsv")
+    ]
+    out = folder / "card.json", folder / "out.tsv"
+    return measured("dflm.evaluation.ensemble", "average", *files, *out, fdr=0.1, both_strands=True)
+
+
 def sharding(folder: Path, bases: int, contigs: int = 4) -> dict:
     """Measure the sharding of a genome."""
     folder.mkdir(parents=True, exist_ok=True)

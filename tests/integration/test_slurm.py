@@ -125,7 +125,9 @@ def script_of(name):
 def finished(tmp_path_factory):
     """The whole demo of two sets, on the cluster from nothing to the table."""
     run = Cluster(tmp_path_factory.mktemp("finished"))
-    run.configure(datasets={"select": list(NAMES)}, pretrain={"epochs": LONG})
+    run.configure(
+        datasets={"select": list(NAMES)}, pretrain={"epochs": LONG}, ablations=["no_detectors"]
+    )
     run.output = run("--omit-from", "finetune_lm", "train_classifier")
     run.profile = "slurm-grouped"
     run.grouped = run()

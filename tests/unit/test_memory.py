@@ -198,8 +198,31 @@ def test_splitting(tmp_path, sequences, each):
 )
 def test_splitting_peaks(tmp_path, bases, peaks, negatives):
     found = stages.cutting(tmp_path, bases, peaks, negatives)
-    text = (tmp_path / "peaks.bed").stat().st_size
-    holds(found, resources.splitting_peaks(text, bases, bases - bases // 10, 101, 1))
+    lines = resources.lines_in(tmp_path / "peaks.bed")
+    assert peaks <= lines <= 3 * peaks
+    holds(found, resources.splitting_peaks(lines, 0, bases, bases - bases // 10, 101, 1))
+
+
+@pytest.mark.parametrize(
+    ("lines", "packed"), [(0, 0), (1, 1), (19_999, 0), (60_000, 0), (60_000, 1)]
+)
+def test_lines_are_counted_where_they_are_few_and_no_fewer_where_not(tmp_path, lines, packed):
+    rng = np.random.default_rng(lines)
+    text = "# head\n" + "".join(
+        f"chr{number % 23}\t{start}\t{start + 300}\tpeak_{number}\n"
+        for number, start in enumerate(rng.integers(0, 10**8, lines).tolist())
+    )
+    path = tmp_path / "peaks.bed"
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    found = resources.lines_in(path)
+    assert lines <= found <= 3 * lines
+    assert (found == lines) == (lines < 20_000)
+
+
+@pytest.mark.parametrize(("sequences", "members"), [(10_000, 3), (80_000, 4)])
+def test_averaging(tmp_path, sequences, members):
+    found = stages.averaging(tmp_path, sequences, members)
+    holds(found, resources.averaging(sequences, members))
 
 
 @pytest.mark.parametrize("bases", [10**6, 20 * 10**6])

@@ -116,7 +116,14 @@ CONFIGS = [
     ("datasets: {select: []}", "datasets.select.*at least 1"),
     ("datasets: {select: ['ELK?_GM*', 'USF_*']}", "USF_.* matches no set.*USF1_H1-hESC"),
     ("datasets: {select: ['ELK1_GM12878_ELK1_(1277)']}", r"matches no set.*\(1277-1\)"),
-    ("finetune: {group_by: famly}", "finetune.group_by is famly; allowed: tf or a column"),
+    ("finetune: {group_by: famly}", "finetune.group_by is famly; allowed: tf, cell_line or a c"),
+    (
+        "finetune: {group_by: train}\ndatasets: {sheet: null, source: data}",
+        "finetune.group_by is train; allowed without a sheet: dataset, tf, cell_line",
+    ),
+    ("language_model: {pretrained: results/discriminate}", "is one of this run's own results"),
+    ("variants: {800: {kmers: {k: 4}}}", "variants.800: a number, true, false or no as a name"),
+    ("variants: {no: {kmers: {k: 4}}}", "variants.False: a number, true, false or no as a name"),
     ("classifier: {stages: []}", "classifier.stages.*at least 1"),
     (
         "classifier: {stages: [{unfreeze: 9, epochs: 1, learning_rate: 0.1}]}",
@@ -179,7 +186,7 @@ CONFIGS = [
     ),
     (
         "variants: {x: {finetune: {group_by: famly}}}",
-        "finetune.group_by is famly; allowed: tf or a column",
+        "finetune.group_by is famly; allowed: tf, cell_line or a column",
     ),
     ("comparison: {references: [cnn]}", "comparison.references: cnn is no method.*full"),
     ("comparison: {metrics: [auc]}", r"comparison.metrics\[0\].*one of auroc"),

@@ -112,7 +112,7 @@ def test_files_come_to_their_place_and_the_index_lists_torn_sets(snakemake, monk
     # The library was imported from where it lies, so that what is compiled of it stays.
     library = snakemake.folder / "workflow" / "scripts" / "dflm"
     assert list((library / "sequences" / "__pycache__").glob("sources.*.pyc"))
-    # A change of the library's dates alone, as of a git checkout, reruns nothing.
+    # A change of the library's dates alone reruns nothing.
     for path in (snakemake.folder / "workflow" / "scripts" / "dflm").rglob("*.py"):
         path.touch()
     jobs, _ = snakemake.plan(*everything)
@@ -273,9 +273,11 @@ def test_lines_taken_out_of_comments_make_no_key_a_second_time(name):
     keys_of(yaml.compose("\n".join(text)))
 
 
-def test_no_profile_caps_the_gpus():
+def test_no_profile_caps_the_gpus_of_a_run():
     for folder in (ROOT / "workflow" / "profiles").iterdir():
-        assert "gpu" not in profile(folder.name).get("resources", {})
+        told = profile(folder.name)
+        local = told.get("set-resource-scopes", {}).get("gpu") == "local"
+        assert "gpu" not in told.get("resources", {}) or local
 
 
 def test_the_slurm_profiles_name_each_rule_that_takes_a_gpu():
@@ -290,7 +292,11 @@ def test_the_slurm_profiles_name_each_rule_that_takes_a_gpu():
 
 def test_the_packed_profiles_give_each_job_of_a_set_its_part_of_a_gpu(snakemake):
     common = [
-        {key: value for key, value in profile(name).items() if key[:4] not in ("set-", "grou")}
+        {
+            key: value
+            for key, value in profile(name).items()
+            if key[:4] not in ("set-", "grou", "reso")
+        }
         for name in ("slurm", "slurm-packed", "slurm-grouped")
     ]
     assert common[0] == common[1] == common[2]
@@ -331,6 +337,15 @@ def test_a_log_of_an_earlier_run_is_no_reason(snakemake):
         row = next(csv.DictReader(stream, delimiter="\t"))
     assert row["status"] == "failed"
     assert "matches no contig" in row["reason"]
+
+
+@pytest.mark.parametrize("given", [("https://x.org/a.gz", "https://x.org/b.gz"), ("", "file:///b")])
+def test_a_row_may_name_addresses(snakemake, given):
+    rows = [("dataset", "train", "test"), (NAMES[0], *given)]
+    sheet = snakemake.folder / "sheet.tsv"
+    sheet.write_text("".join("\t".join(row) + "\n" for row in rows))
+    jobs, _ = snakemake.plan()
+    assert jobs["get_chipseq"] == jobs["train_classifier"] == 1
 
 
 def test_a_set_that_comes_into_a_folder_below_is_found(snakemake):

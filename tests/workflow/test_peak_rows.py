@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -57,6 +58,27 @@ def test_peaks_are_planned_through_to_the_table(snakemake, peaks):
     # A name that begins like a set of peaks is no such set.
     output = snakemake("-n", "--", f"results/chipseq/{OWN}x/stats.json", fails=True)
     assert f"{OWN}x is no set of this run, did you mean {OWN}" in output
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            ["kmers={stride: 60}", "discriminate={epochs: 0}"],
+            r"peaks.width is 61, but two tokens take k \+ stride = 63 bases \(kmers\); raise it",
+        ),
+        (
+            ["variants={far: {kmers: {stride: 59}, discriminate: {epochs: 0}}}"],
+            r"two tokens take k \+ stride = 62 bases \(variants.far\)",
+        ),
+        (
+            ["baselines=[lsgkm]", "peaks={distance: 50, width: 2048}"],
+            "peaks.width is 2048, and LS-GKM reads 2047 bases at most",
+        ),
+    ],
+)
+def test_widths_that_no_method_can_read_are_told_before_any_job(snakemake, peaks, config, told):
+    assert re.search(told, snakemake("--dry-run", "--config", *config, fails=True))
 
 
 def test_peaks_are_cut_split_and_given_negatives(snakemake, peaks):

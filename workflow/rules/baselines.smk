@@ -114,6 +114,5 @@ rule run_cnn:
     params:
         args=setting("cnn"),
         seed=training_seed,
-        checkpoint=checkpoint_beside,
     script:
         "../scripts/run_cnn.py"

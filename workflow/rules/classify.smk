@@ -39,7 +39,6 @@ rule train_classifier:
         architecture=random_architecture,
         seed=training_seed,
         dataset="{dataset}",
-        checkpoint=checkpoint_beside,
     script:
         "../scripts/train_classifier.py"
 
@@ -77,6 +76,7 @@ rule run_ensemble:
     input:
         unpack(ensemble_inputs),
         lib=library("average_predictions.py"),
+        stats="results/chipseq/{dataset}/stats.json",
     output:
         card="results/{at}classify/{dataset}/model.json",
         predictions="results/{at}classify/{dataset}/predictions.tsv",
@@ -91,7 +91,7 @@ rule run_ensemble:
         "../envs/genomics.yaml"
     threads: 1
     resources:
-        mem_mb=memory(evaluating_needs),
+        mem_mb=memory(averaging_needs),
         runtime=growing(10),
     params:
         fdr=config["classifier"]["fdr"],

@@ -9,8 +9,11 @@ from snakemake.io import checkpoint_target
 
 SCHEMA = workflow.source_path("../schemas/config.schema.yaml")
 ROWS = read_configuration(config, SCHEMA, workflow.source_path("../schemas/datasets.schema.yaml"))
-# No parameter of the jobs, since it is no reason to train again; each job reads this file anew.
-os.environ.update(DFLM_DETERMINISTIC=str(int(config["deterministic"])))
+# No parameters of the jobs, since they are no reason to train again; each job reads this file anew.
+os.environ.update(
+    DFLM_DETERMINISTIC=str(int(config["deterministic"])),
+    DFLM_CHECKPOINT_MINUTES=str(config["pretrain"]["checkpoint_minutes"]),
+)
 METHODS = methods_of(config, read_schema(SCHEMA))
 # The sets whose sequences are cut out of the genome; only a sheet names any.
 PEAK_SETS = [row["dataset"] for row in ROWS or [] if row["peaks"]]
@@ -95,13 +98,8 @@ def all_rows():
 @lru_cache(maxsize=1)
 def indexed_rows(index, mtime):
     """Read what rule index_chipseq wrote, as long as the file stays the same."""
-    columns, rows = read_table(index)
+    _, rows = read_table(index)
     grouped_by = groupings(config)
-    for group_by in grouped_by:
-        if group_by not in columns:
-            raise WorkflowError(
-                f"finetune.group_by is {group_by}; allowed without a sheet: dataset, tf, cell_line"
-            )
     for row in rows:
         # A set that lacks a file keeps its row in the summary, with the reason.
         whole = row["train"] and row["test"]
@@ -211,14 +209,6 @@ def without(section, *keys):
 def growing(amount):
     """Return a resource that grows with each attempt, for profiles with retries."""
     return lambda wildcards, attempt: amount * attempt
-
-
-def checkpoint_beside(wildcards, output):
-    """Return where a training run keeps what it resumes from.
-
-    It stands beside the outputs without being one: Snakemake deletes outputs before a run.
-    """
-    return os.path.join(os.path.dirname(output.weights), "checkpoints", "last.pt")
 
 
 def summary_rows():

@@ -23,6 +23,11 @@ from snakemake.exceptions import WorkflowError
 GENOME_ENDINGS = tuple(f"{end}{gz}" for end in (".fa", ".fasta", ".fna") for gz in ("", ".gz"))
 ARCHIVE_ENDINGS = (".zip", ".tar.gz", ".tgz")
 SCHEMES = ("http", "https", "file")
+LONGEST_OF_LSGKM = 2047
+NAMED = (
+    "tf",
+    "cell_line",
+)  # columns that are filled in from a set's name where the sheet lacks them
 DEMO = "resources/demo/"  # what lies here is made by rule simulate_demo
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()+,=@-]{0,149}")
 NAME_ALLOWED = (
@@ -336,6 +341,12 @@ def pretrained_files(path):
 def check_pretrained(model, kmers):
     """Yield what does not fit between an existing language model and the configuration."""
     key = "language_model.pretrained"
+    if Path("results").resolve() in Path(model["pretrained"]).resolve().parents:
+        yield (
+            f"{key}: {model['pretrained']} is one of this run's own results, which it may make anew; copy it to "
+            "another place, or run in another folder (--directory)"
+        )
+        return
     for path in pretrained_files(model["pretrained"]):
         if not os.path.isfile(path):
             yield f"{key}: there is no file {path}; it needs model.safetensors and its model.json beside it"
@@ -414,8 +425,11 @@ def check_sheet(path, columns, rows, schema, config):
         yield f"{path}: lacks the column dataset (columns are separated by tabs)"
         return
     for group_by in grouped_by:
-        if group_by not in columns and group_by != "tf":
-            yield f"finetune.group_by is {group_by}; allowed: tf or a column of {path}: {', '.join(columns)}"
+        if group_by not in (*columns, *NAMED):
+            yield (
+                f"finetune.group_by is {group_by}; allowed: {', '.join(NAMED)} or a column of {path}: "
+                f"{', '.join(columns)}"
+            )
             return
     if not rows:
         yield f"{path}: holds no set"
@@ -446,8 +460,31 @@ def check_sheet(path, columns, rows, schema, config):
                     f"{path}: {name}, column {column}_sha256 is {checksum}; allowed: 64 hexadecimal "
                     "digits"
                 )
+    if any(row["peaks"] for row in rows):
+        yield from check_width(config)
     if any(row["peaks"] for row in rows) and config["language_model"]["pretrained"] is not None:
         yield source_problem("genome.source", config["genome"]["source"], GENOME_ENDINGS)
+
+
+def check_width(config):
+    """Yield what the width of peaks is too small or too large for."""
+    width = config["peaks"]["width"]
+    layers = [({}, "kmers"), *layers_of(config).values()]
+    for layer, key in layers:
+        if not isinstance(layer.get("kmers", {}), dict):
+            continue  # which is told elsewhere
+        kmers = laid_over(config["kmers"], layer.get("kmers", {}))
+        # Of a variant they may still be texts.
+        bases = [int(kmers[key]) for key in ("k", "stride") if str(kmers[key]).isdecimal()]
+        if len(bases) == 2 and width < sum(bases):
+            yield (
+                f"peaks.width is {width}, but two tokens take k + stride = {sum(bases)} bases ({key}); raise it"
+            )
+    if "lsgkm" in config["baselines"] and width > LONGEST_OF_LSGKM:
+        yield (
+            f"peaks.width is {width}, and LS-GKM reads {LONGEST_OF_LSGKM} bases at most; lower it, or take lsgkm "
+            "out of baselines"
+        )
 
 
 def check_peaks(path, row):
@@ -547,6 +584,12 @@ def read_configuration(config, config_schema, sheet_schema):
     complain(check_methods(config, schema))
     sheet = config["datasets"]["sheet"]
     if sheet is None:
+        known = ("dataset", *NAMED)
+        complain(
+            f"finetune.group_by is {group_by}; allowed without a sheet: {', '.join(known)}"
+            for group_by in groupings(config)
+            if group_by not in known
+        )
         return None
     complain([local_problem("datasets.sheet", sheet)])
     columns, rows = read_table(sheet)

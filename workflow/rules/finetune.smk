@@ -35,6 +35,5 @@ rule finetune_lm:
         group="{group}",
         members=group_members,
         width=width_between_members,
-        checkpoint=checkpoint_beside,
     script:
         "../scripts/finetune_lm.py"

@@ -39,7 +39,8 @@ def chipseq_files(wildcards):
     row, source, files = row_of(wildcards.dataset), config["datasets"]["source"], []
     for column, part in (("train", "AC"), ("test", "B")):
         if row[column]:
-            files.append(local_source(row[column]))
+            given = local_source(row[column])
+            files += [given] if given else []
         elif is_archive(source):
             files.append(chipseq_folder())
         else:

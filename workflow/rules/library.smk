@@ -87,7 +87,8 @@ def library(script):
     Snakemake reruns a job when its script changes, but knows nothing of the script's imports;
     as inputs they count, for reruns and for the between-workflow cache. Files of a local workflow
     are named relative to the working directory: then moving both, or a change of their dates
-    alone (a git checkout), reruns nothing, as Snakemake compares small inputs by their content.
+    alone, reruns nothing, as Snakemake compares small inputs by their content. (Of the scripts
+    themselves, which import them, it looks at the dates.)
     """
     files = []
     for path in library_files(script):

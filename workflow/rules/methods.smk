@@ -90,7 +90,9 @@ def basis(stage, settings, seed):
     """Return all that decides the result of a stage, the stages before it included."""
     model = settings["language_model"]
     if stage == "pretrain":
-        own = [] if model["pretrained"] is not None else [settings["pretrain"]]
+        own = [] if model["pretrained"] is not None else [dict(settings["pretrain"])]
+        for section in own:
+            section.pop("checkpoint_minutes")
         return [settings["kmers"], model, *own]
     if stage == "discriminate":
         own = [settings["discriminate"]] if discriminates(settings) else []
@@ -144,6 +146,8 @@ def check_methods(config, schema):
     known = {FULL: config}
     for name, layer in config["variants"].items():
         yield from check_variant(name, layer)
+    if not all(isinstance(name, str) for name in config["variants"]):
+        return
     for name, (layer, key) in layers_of(config).items():
         if set(layer) - set(OPEN_SECTIONS) or not all(isinstance(s, dict) for s in layer.values()):
             continue  # which is told above
@@ -199,6 +203,9 @@ def check_methods(config, schema):
 def check_variant(name, layer):
     """Yield what is wrong with the name of a variant, or with what it lays over."""
     key = f"variants.{name}"
+    if not isinstance(name, str):
+        yield f"{key}: a number, true, false or no as a name has to stand in quotation marks"
+        return
     if not VARIANT_NAME.fullmatch(name):
         yield (
             f"{key}: the name is not allowed; allowed: letters, digits and . _ -, a letter or digit "

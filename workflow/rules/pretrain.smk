@@ -35,9 +35,8 @@ rule pretrain_lm:
         runtime=growing(1440),
     params:
         architecture=architecture,
-        args=setting("pretrain"),
+        args=without("pretrain", "checkpoint_minutes"),
         seed=config["seed"],
-        checkpoint=checkpoint_beside,
     script:
         "../scripts/pretrain_lm.py"
 
@@ -73,6 +72,5 @@ rule discriminate_genome:
         dropout=lambda wildcards: settings(wildcards)["language_model"]["dropout"],
         args=setting("discriminate"),
         seed=config["seed"],
-        checkpoint=checkpoint_beside,
     script:
         "../scripts/discriminate_genome.py"

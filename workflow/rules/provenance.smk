@@ -51,7 +51,11 @@ def provenance_sources():
     files, mined = [], config["mining"]
     if reads_genome():
         files.append(placed(GENOME))
-    if is_archive(config["datasets"]["source"]):
+    # A sheet's rows may all name their own files.
+    fetched = ROWS is None or any(
+        not (row["peaks"] or (row["train"] and row["test"])) for row in ROWS
+    )
+    if fetched and is_archive(config["datasets"]["source"]):
         files.append(placed(ARCHIVE))
     files.append(config["datasets"]["sheet"] or placed("results/chipseq/datasets.tsv"))
     for row in startable(all_rows()):

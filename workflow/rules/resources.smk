@@ -195,11 +195,16 @@ def checking_needs(settings, input, rulename):
 
 def splitting_peaks_needs(settings, input, rulename):
     *_, longest, bases = genome_sizes(input.index)
-    # Text of this kind packs to a quarter at least.
-    files = filter(None, [input.peaks, input.get("negatives")])
-    text = sum(4 * os.stat(path).st_size for path in files)
+    given = NEEDS.lines_in(input.negatives) if input.get("negatives") else 0
     width, negatives = config["peaks"]["width"], config["chipseq"]["negatives_per_positive"]
-    return NEEDS.splitting_peaks(text, bases, longest, width, negatives)
+    return NEEDS.splitting_peaks(
+        NEEDS.lines_in(input.peaks), given, bases, longest, width, negatives
+    )
+
+
+def averaging_needs(settings, input, rulename):
+    """Of an ensemble."""
+    return NEEDS.averaging(set_sizes(input.stats)[0], len(input.test))
 
 
 def evaluating_needs(settings, input, rulename):

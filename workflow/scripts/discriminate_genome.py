@@ -5,6 +5,7 @@ from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
 with quick_imports():
+    from dflm.training.checkpoint import checkpoint_beside
     from dflm.training.discriminate import discriminate
     from dflm.training.gpu_share import gpus_given
 
@@ -17,7 +18,7 @@ discriminate(
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,
     history=snakemake.output.history,
-    checkpoint=snakemake.params.checkpoint,
+    checkpoint=checkpoint_beside(snakemake.output.weights),
     dropout=snakemake.params.dropout,
     args=snakemake.params.args,
     seed=snakemake.params.seed,

@@ -5,6 +5,7 @@ from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
 with quick_imports():
+    from dflm.training.checkpoint import checkpoint_beside
     from dflm.training.finetune import finetune
     from dflm.training.gpu_share import gpus_given
 
@@ -18,7 +19,7 @@ finetune(
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,
     history=snakemake.output.history,
-    checkpoint=snakemake.params.checkpoint,
+    checkpoint=checkpoint_beside(snakemake.output.weights),
     language_model=snakemake.params.architecture,
     args=snakemake.params.args,
     group=snakemake.params.group,

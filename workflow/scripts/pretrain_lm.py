@@ -1,10 +1,13 @@
 """Pretrain the language model on the genome."""
 
+import os
+
 from dflm.logs import setup_logging
 from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
 with quick_imports():
+    from dflm.training.checkpoint import checkpoint_beside
     from dflm.training.pretrain import pretrain
 
 pretrain(
@@ -14,9 +17,10 @@ pretrain(
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,
     history=snakemake.output.history,
-    checkpoint=snakemake.params.checkpoint,
+    checkpoint=checkpoint_beside(snakemake.output.weights),
     language_model=snakemake.params.architecture,
-    args=snakemake.params.args,
+    args=snakemake.params.args
+    | {"checkpoint_minutes": float(os.environ["DFLM_CHECKPOINT_MINUTES"])},
     seed=snakemake.params.seed,
     gpu=snakemake.resources.get("gpu", 0),
     threads=snakemake.threads,

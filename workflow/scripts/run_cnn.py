@@ -7,6 +7,7 @@ from dflm.phases import Phases, quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.evaluation.baselines.cnn import predict_cnn, train_cnn
+    from dflm.training.checkpoint import checkpoint_beside
     from dflm.training.gpu_share import gpus_given
 
 phases = Phases()
@@ -19,7 +20,7 @@ with phases("training"):
         weights=snakemake.output.weights,
         card=snakemake.output.card,
         history=snakemake.output.history,
-        checkpoint=snakemake.params.checkpoint,
+        checkpoint=checkpoint_beside(snakemake.output.weights),
         args=args,
         negatives=read_json(snakemake.input.stats)["negatives"],
         seed=snakemake.params.seed,

@@ -6,6 +6,7 @@ from dflm.phases import quick_imports
 
 setup_logging(snakemake.log[0])
 with quick_imports():
+    from dflm.training.checkpoint import checkpoint_beside
     from dflm.training.classify import train_classifier
     from dflm.training.gpu_share import gpus_given
 
@@ -20,7 +21,7 @@ train_classifier(
     history=snakemake.output.history,
     predictions=snakemake.output.predictions,
     seconds=snakemake.output.seconds,
-    checkpoint=snakemake.params.checkpoint,
+    checkpoint=checkpoint_beside(snakemake.output.weights),
     args=snakemake.params.args,
     dataset=snakemake.params.dataset,
     negatives=read_json(snakemake.input.stats)["negatives"],

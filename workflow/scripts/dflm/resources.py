@@ -43,7 +43,8 @@ OF_SEQUENCE, OF_BASE = 1500, 8
 # dflm.training.device, which is not imported, as an edit here is no reason to train again.
 FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
 LONGER = 30  # tokens by which a window of varying length may exceed the usual one (6 sigma)
-OF_PEAK = 20  # bytes of a line of BED, at least
+AVERAGING = 60 * MB  # Python with NumPy, and little else of the library
+OF_AVERAGE, OF_PREDICTION = 500, 80  # a row of a mean of predictions, and of each that goes into it
 OF_CELL = 8  # a window that a negative may be drawn from
 OF_WINDOW = 150  # an entry in the list of an epoch's windows
 # Two halves of a window of a gapped k-mer, of 16 bits each, on the way from text.
@@ -59,7 +60,7 @@ MINING_ROWS = 256  # sequences that mining reads at once; see dflm.mining.scorin
 DRAWING = 250 * MB  # matplotlib, pandas and logomaker, and the pictures
 SCANNED = 400 * MB  # a block of a contig, its windows and their scores
 OF_ALLELE, OF_EFFECT = 600, 100  # an alternative allele, and what each model says of it
-OF_VARIANT, OF_PACKED_VARIANT = 16, 8  # bytes of a line of VCF, or packed, for each allele at least
+OF_PACKED_VARIANT = 8  # bytes of BCF for each allele, at least
 OF_SHOWN = 7  # a base of windows as they are drawn, put in order and set apart
 OF_CREDIT = 150  # credits of the four bases at a place, in all their forms
 OF_MASKED_BASE = 0.4  # places of the runs between masked stretches of 200 bases or more
@@ -260,21 +261,21 @@ def sharding() -> int:
     return SNAKEMAKE + NUMBA + 150 * MB
 
 
-def splitting_peaks(text: int, bases: int, longest: int, width: int, per_positive: int) -> int:
+def splitting_peaks(peaks: int, given: int, bases: int, longest: int, width: int, each: int) -> int:
     """Return the memory of cutting a set's peaks and negatives out of a genome.
 
     Parameters
     ----------
-    text : int
-        Bytes of the files of peaks and of negatives, unpacked.
+    peaks, given : int
+        Of the set, and negatives of the user's; see `lines_in`.
     bases, longest : int
         Of all contigs, and of the longest, whose map may lie in memory.
     width : int
         Bases of a window.
-    per_positive : int
-        Negatives of each peak.
+    each : int
+        Negatives of each peak, where none are given.
     """
-    rows = text // OF_PEAK * (1 + per_positive)
+    rows = peaks + (given or peaks * each)
     return SNAKEMAKE + NUMBA + longest + OF_CELL * (bases // width) + of_sequences(rows, width)
 
 
@@ -357,6 +358,11 @@ def convolving_on_device(
     return CUDA_CONTEXT + of_matches(widths, filters, 2 * batch_size, width)
 
 
+def averaging(sequences: int, members: int) -> int:
+    """Return the memory of averaging what that many members say of all sequences of a set."""
+    return SNAKEMAKE + AVERAGING + sequences * (OF_AVERAGE + OF_PREDICTION * members)
+
+
 def evaluating(sequences: int, width: int) -> int:
     """Return the memory of judging a set with that many rows in its training and test tables."""
     return SNAKEMAKE + PLAIN + 2 * of_sequences(sequences, width)
@@ -380,30 +386,43 @@ def scanning(model: dict, models: int, width: int, gpus: int = 1) -> int:
     return own + TORCH + of_prediction(model, MINING_ROWS * width)
 
 
+def lines_in(path: str | os.PathLike, most: int = 20_000) -> int:
+    """Return how many lines a text may have at most, but for those that begin with #.
+
+    Parameters
+    ----------
+    path : path-like
+        Plain or gzipped; an empty file has none.
+    most : int
+        Lines that are read. Where there are more, the bytes that these took tell the number: those
+        further on may be half as long.
+    """
+    size, lines, taken = os.stat(path).st_size, 0, 0
+    with open(path, "rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        text = gzip.GzipFile(fileobj=raw) if packed else raw
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            for line in itertools.islice(text, most):
+                lines += not line.startswith(b"#")
+                taken += len(line)
+            if next(iter(text), b""):
+                return 2 * lines * size // max(1, raw.tell() if packed else taken)
+    return lines
+
+
 def alleles_in(vcf: str | os.PathLike) -> int:
-    """Return how many alternative alleles a VCF file may hold, by its size and its beginning.
+    """Return how many alternative alleles a VCF file may hold, two a line.
 
     Parameters
     ----------
     vcf : path-like
-        Plain, packed by bgzip, or BCF. Of one that is packed, the bytes of a line are those of its
-        first ones: with genotypes of many samples they are many more than without. Lines further
-        on may be four times as short, or hold more alleles.
+        Plain, packed by bgzip, or BCF, which has no lines: of that its size tells.
     """
-    size = os.stat(vcf).st_size
-    with open(vcf, "rb") as raw:
-        if raw.read(2) != b"\x1f\x8b":
-            return size // OF_VARIANT
-        raw.seek(0)
-        lines, of_line = 0, OF_PACKED_VARIANT
-        with contextlib.suppress(OSError, EOFError, zlib.error), gzip.GzipFile(fileobj=raw) as text:
-            for line in itertools.islice(text, 20_000):
-                if line.startswith(b"BCF"):
-                    break
-                lines += not line.startswith(b"#")
-                if lines >= 1000:
-                    of_line = max(of_line, raw.tell() // lines // 4)
-    return size // of_line
+    with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(vcf) as text:
+        if text.read(3) == b"BCF":
+            return os.stat(vcf).st_size // OF_PACKED_VARIANT
+    return 2 * lines_in(vcf)
 
 
 def annotating(model: dict, models: int, width: int, alleles: int, gpus: int = 1) -> int:

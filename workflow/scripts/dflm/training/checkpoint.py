@@ -25,6 +25,15 @@ log = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
 
 
+def checkpoint_beside(weights: str) -> str:
+    """Return where a training keeps what it resumes from, by the file that it is to write.
+
+    It is no output of the rule, which Snakemake would delete before a run, nor a parameter, which
+    would tell the between-workflow cache where a result stands.
+    """
+    return os.path.join(os.path.dirname(weights), "checkpoints", "last.pt")
+
+
 class Checkpoint:
     """A file that holds the state of one training run.
 

@@ -118,9 +118,11 @@ def pretrain(
             for split in ("train", "validation")
         ]
     run = Pretraining(model, lm_args, run_args, *streams, seed, History(history), world, phases)
+    own = asdict(run_args)
+    own.pop("checkpoint_minutes")  # which decides nothing of the result
     provenance = {
         "language_model": asdict(lm_args),
-        "pretrain": asdict(run_args),
+        "pretrain": own,
         "seed": seed,
         "genome_index_sha256": sha256_of(index),
     }
