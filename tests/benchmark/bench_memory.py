@@ -79,7 +79,7 @@ def rows(full: bool, gpus: int) -> list[tuple[str, Callable, Callable]]:
                 f"split_peaks, {peaks:,} peaks on {bases:,} bases",
                 lambda f, b=bases, n=peaks: stages.cutting(f, b, n, "genomic"),
                 lambda f, b=bases: resources.splitting_peaks(
-                    (f / "peaks.bed").stat().st_size, b, b - b // 10, 101, 1
+                    resources.lines_in(f / "peaks.bed"), 0, b, b - b // 10, 101, 1
                 ),
             )
         )

@@ -34,9 +34,14 @@ def by_set(scores: dict[tuple[str, str], float], order: Sequence[str]) -> str:
     return markdown(["set", *order], rows)
 
 
-def interval(record: dict, low: str, high: str, sign: str = "") -> str:
-    """Return both ends of an interval."""
-    return f"({float(record[low]):{sign}.4f} to {float(record[high]):{sign}.4f})"
+def shown(record: dict, key: str, low: str, high: str, sign: str = "") -> str:
+    """Return a number and its interval, as far as there are any."""
+    if not record[key]:
+        return "-"
+    text = f"{float(record[key]):{sign}.4f}"
+    if record[low]:
+        text += f" ({float(record[low]):{sign}.4f} to {float(record[high]):{sign}.4f})"
+    return text
 
 
 def against(records: Sequence[dict], reference: str, order: Sequence[str]) -> str:
@@ -46,15 +51,14 @@ def against(records: Sequence[dict], reference: str, order: Sequence[str]) -> st
     rows = []
     for method in order:
         mean = means[method]
-        row = [method, f"{float(mean['mean']):.4f} {interval(mean, 'low', 'high')}", mean["sets"]]
+        row = [method, shown(mean, "mean", "low", "high"), mean["sets"]]
         if method not in found:
             rows.append([*row, "", "", "", ""])
             continue
         one = found[method]
-        difference = interval(one, "difference_low", "difference_high", "+")
-        row.append(f"{float(one['difference']):+.4f} {difference}")
+        row.append(shown(one, "difference", "difference_low", "difference_high", "+"))
         row.append("/".join(one[key] for key in ("wins", "ties", "losses")))
-        rows.append([*row, *(f"{float(one[key]):.2g}" for key in ("p", "p_holm"))])
+        rows.append([*row, *(f"{float(one[key] or 1):.2g}" for key in ("p", "p_holm"))])
     head = ["method", "mean AUROC (95 % bootstrap interval over sets)", "sets"]
     head += [f"{reference} minus it (interval)", f"wins/ties/losses of {reference}"]
     return markdown([*head, "p", "p (Holm)"], rows)
@@ -66,9 +70,13 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path("real"))
     summary = parser.parse_args().directory / "results" / "summary"
     rows = read_table(summary / "methods.tsv")
-    scores = {(row["method"], row["dataset"]): float(row[METRIC]) for row in rows if row[METRIC]}
+    seeds: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row[METRIC]:
+            seeds.setdefault((row["method"], row["dataset"]), []).append(float(row[METRIC]))
+    scores = {key: sum(values) / len(values) for key, values in seeds.items()}
     records = [row for row in read_table(summary / "comparison.tsv") if row["metric"] == METRIC]
-    means = {record["method"]: float(record["mean"]) for record in records}
+    means = {record["method"]: float(record["mean"] or 0) for record in records}
     order = sorted(means, key=means.__getitem__, reverse=True)
     print(by_set(scores, order))
     for reference in dict.fromkeys(one["reference"] for one in records if one["reference"]):

@@ -89,7 +89,7 @@ class Run(Snakemake):
         """Write the configuration, with other values in some sections."""
         config = copy.deepcopy(CONFIG)
         for name, values in sections.items():
-            config[name] |= values
+            config[name] = config.get(name, {}) | values if isinstance(values, dict) else values
         (self.folder / "config").mkdir(exist_ok=True)
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
         return self

@@ -228,6 +228,19 @@ def test_to_begin_anew_is_no_progress(web, target, monkeypatch):
     assert len(web.asked) == 5
 
 
+def test_a_new_version_is_begun_with_all_tries(web, target, monkeypatch):
+    monkeypatch.setattr("dflm.downloads._PROGRESS", 1000)
+    web.faults = ["torn"] * 3
+    with pytest.raises(InputError):
+        get(web, target, retries=0)
+    web.faults = ["torn"] * 3
+    with pytest.raises(InputError):
+        get(web, target, retries=0)
+    web.body, web.tag, web.faults = BODY[::-1], '"two"', ["torn early", "torn", "torn"]
+    get(web, target, retries=1)
+    assert target.read_bytes() == BODY[::-1]
+
+
 def test_bytes_of_an_earlier_file_never_stand_beside_the_validator_of_the_next(
     web, target, monkeypatch
 ):

@@ -315,6 +315,16 @@ def test_baselines_are_told_by_the_negatives_that_there_are(defaults):
     assert "drawn anew in each where negatives were shuffles)" in text
 
 
+def test_what_holds_of_several_sets_or_equal_peaks_is_told_of_those_alone(defaults):
+    config = defaults({"chipseq": {"max_peaks": 5000}})
+    several = "The mean AUROC over sets is given with a 95 % bootstrap interval"
+    assert several in written(config, [a_set("A"), a_set("B")])
+    text = written(config, [cut("A", drawn_of_equal={"drawn": 3, "equal": 9})])
+    assert several not in text
+    assert "In one set several peaks were as strong as the weakest of these, and some" in text
+    assert "drawn at random" not in written(config, [cut("A")])
+
+
 def test_genomic_negatives_that_were_too_few_are_told(defaults):
     def background(train, test):
         sides = {"train": {"wanted": 1000, "found": train}, "test": {"wanted": 100, "found": test}}

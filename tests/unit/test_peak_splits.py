@@ -322,15 +322,16 @@ def test_of_peaks_without_scores_some_are_drawn_from_everywhere(tmp_path, genome
         assert len(one) == 20
         starts = Counter((contig, start > 10_000) for contig, start, _ in map(span, one))
         assert len(starts) == 4, "of both contigs, at both ends"
-    assert re.search(r"20 of 7\d equally strong peaks are drawn at random", caplog.text)
+    assert re.search(r"among 7\d equally strong peaks, of which 20 are drawn", caplog.text)
+    assert drawn[0].stats["drawn_of_equal"]["drawn"] == 20
 
 
 def test_test_contigs_that_pretraining_reads_are_told(tmp_path, genome, caplog):
     lines = random_peaks(90)
     Split(tmp_path / "held", genome, lines)
-    assert "pretraining reads them" not in caplog.text
+    assert "a pretraining on it" not in caplog.text
     Split(tmp_path / "read", genome, lines, test=["chr3", "chr2"])
-    assert "the test contigs chr2 are no validation contigs of the genome, so" in caplog.text
+    assert "the test contigs chr2 are no validation contigs of the genome: a" in caplog.text
 
 
 @pytest.mark.parametrize("negatives", ["genomic", "shuffle"])

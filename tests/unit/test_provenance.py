@@ -186,7 +186,7 @@ def test_a_folder_of_results_may_be_a_link(ran, tmp_path):
 @pytest.mark.parametrize("password", ["secret", "very@secret"])
 def test_passwords_of_addresses_are_recorded_nowhere(ran, planted_model, tmp_path, password):
     address = f"https://me:{password}@example.org/a.zip"
-    config = {"datasets": {"source": address, "select": ["*@*"]}}
+    config = {"datasets": {"source": address, "select": ["*@*", "https://x.org?mail=a@b.org"]}}
     write_provenance(
         [f"{MODEL}/metrics.json"],
         [address],
@@ -201,7 +201,7 @@ def test_passwords_of_addresses_are_recorded_nowhere(ran, planted_model, tmp_pat
     text = (ran / RECORD).read_text()
     assert "secret" not in text
     assert text.count("https://example.org/a.zip") == 3
-    assert json.loads(text)["config"]["datasets"]["select"] == ["*@*"]
+    assert json.loads(text)["config"]["datasets"]["select"] == ["*@*", "https://x.org?mail=a@b.org"]
     assert not [name for kind, name in verify(ran)[1] if "config" in name]
     pack_release(tmp_path / "r.zip", [], [], ran / "resources" / "genome.fa", config)
     with zipfile.ZipFile(tmp_path / "r.zip") as packed:

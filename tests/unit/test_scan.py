@@ -437,6 +437,8 @@ def test_outputs_that_cannot_be_written_are_told_before_anything_is_scored(
     for output in (ScanOutput(bigwig=too_long), ScanOutput(calls=too_long)):
         with pytest.raises(OSError, match="name too long"):
             scan_to_files(scorer, planted_model, SETTINGS, output, genome=path)
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        scan_to_files(scorer, planted_model, SETTINGS, ScanOutput(calls=tmp_path), genome=path)
     with pytest.raises(OSError, match="name too long"):
         write_bigwig(too_long, [], {"a": 10}, scorer, SETTINGS)
     calls = tmp_path / "calls.bed"

@@ -122,6 +122,10 @@ CONFIGS = [
         "finetune.group_by is train; allowed without a sheet: dataset, tf, cell_line",
     ),
     ("language_model: {pretrained: results/discriminate}", "is one of this run's own results"),
+    (
+        "variants: {x: {kmers: {k: 4}, pretrain: {checkpoint_minutes: 5}}}",
+        "variants.x.pretrain.checkpoint_minutes cannot differ between methods",
+    ),
     ("variants: {800: {kmers: {k: 4}}}", "variants.800: a number, true, false or no as a name"),
     ("variants: {no: {kmers: {k: 4}}}", "variants.False: a number, true, false or no as a name"),
     ("classifier: {stages: []}", "classifier.stages.*at least 1"),

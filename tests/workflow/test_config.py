@@ -9,6 +9,7 @@ import pytest
 import yaml
 from bad_cases import REJECTED, attempt
 from bad_settings import CASES, PARSERS, SCHEMAS, read_settings
+from dflm.evaluation.baselines.lsgkm import LONGEST
 from dflm.evaluation.comparison import METRICS, TITLES
 from parsers import FEW, MANY, try_often
 from runs import NAMES, ROOT, rule_functions
@@ -231,6 +232,7 @@ def test_every_shipped_method_has_a_title_and_its_place_in_the_schema(rules):
     assert tuple(schema["baselines"]["items"]["enum"]) == rules["BASELINES"]
     assert schema["ablations"]["items"]["enum"] == list(rules["ABLATIONS"])
     assert tuple(schema["comparison"]["properties"]["metrics"]["items"]["enum"]) == METRICS
+    assert rule_functions()["LONGEST_OF_LSGKM"] == LONGEST
     assert {rules["FULL"], rules["ENSEMBLE"], *rules["BASELINES"], *rules["ABLATIONS"]} <= set(
         TITLES
     )

@@ -221,6 +221,8 @@ def check_variant(name, layer):
             )
         elif not isinstance(keys, dict):
             yield f"{key}.{section} is {keys}; allowed: a section with keys of its own"
+        elif section == "pretrain" and "checkpoint_minutes" in keys:
+            yield f"{key}.pretrain.checkpoint_minutes cannot differ between methods; set it for all of them"
 
 
 def shown(layer):

@@ -20,7 +20,7 @@ pretrain(
     checkpoint=checkpoint_beside(snakemake.output.weights),
     language_model=snakemake.params.architecture,
     args=snakemake.params.args
-    | {"checkpoint_minutes": float(os.environ["DFLM_CHECKPOINT_MINUTES"])},
+    | {"checkpoint_minutes": float(os.environ.get("DFLM_CHECKPOINT_MINUTES", "10"))},
     seed=snakemake.params.seed,
     gpu=snakemake.resources.get("gpu", 0),
     threads=snakemake.threads,

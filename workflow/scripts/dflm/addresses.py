@@ -21,4 +21,4 @@ def without_passwords(content: object) -> object:
         return {name: without_passwords(value) for name, value in content.items()}
     if isinstance(content, list):
         return [without_passwords(value) for value in content]
-    return re.sub(r"(?<=://)[^/\s]*@", "", content) if isinstance(content, str) else content
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", content) if isinstance(content, str) else content

@@ -191,7 +191,7 @@ def _fetch_http(address: str, part: Path, limits: _Limits, *, resumable_by_check
         ConnectionError,
         TimeoutError,
     )
-    failures, most = 0, _size(part)
+    failures, most, version = 0, _size(part), _kept(part).get("validator")
     with requests.Session() as session:
         while True:
             try:
@@ -201,9 +201,12 @@ def _fetch_http(address: str, part: Path, limits: _Limits, *, resumable_by_check
                 reason = str(error) or type(error).__name__
             except requests.RequestException as error:
                 raise InputError(f"cannot be fetched ({error})", without_login(address)) from None
-            # Progress is to come further than ever: a server without ranges begins anew each time.
-            failures = 1 if _size(part) - most >= _PROGRESS else failures + 1
-            most = max(most, _size(part))
+            # Progress is to come further than ever with one version of the file: a server without
+            # ranges begins anew each time.
+            size, before, version = _size(part), version, _kept(part).get("validator")
+            same = version == before
+            failures = 1 if same and size - most >= _PROGRESS else failures + 1
+            most = max(most, size) if same else size
             if failures > limits.retries:
                 raise InputError(
                     f"failed {failures} times in a row, at last: {reason}",

@@ -394,8 +394,8 @@ def lines_in(path: str | os.PathLike, most: int = 20_000) -> int:
     path : path-like
         Plain or gzipped; an empty file has none.
     most : int
-        Lines that are read. Where there are more, the bytes that these took tell the number: those
-        further on may be half as long.
+        Lines that are read, behind a head of lines that begin with #. Where there are more, the
+        bytes that these took tell the number: those further on may be half as long.
     """
     size, lines, taken = os.stat(path).st_size, 0, 0
     with open(path, "rb") as raw:
@@ -403,11 +403,18 @@ def lines_in(path: str | os.PathLike, most: int = 20_000) -> int:
         raw.seek(0)
         text = gzip.GzipFile(fileobj=raw) if packed else raw
         with contextlib.suppress(OSError, EOFError, zlib.error):
-            for line in itertools.islice(text, most):
+            begin = 0
+            for line in text:
+                if not line.startswith(b"#"):
+                    lines, taken = 1, len(line)
+                    break
+                begin += len(line)
+            at = raw.tell() if packed else begin
+            for line in itertools.islice(text, most - 1):
                 lines += not line.startswith(b"#")
                 taken += len(line)
             if next(iter(text), b""):
-                return 2 * lines * size // max(1, raw.tell() if packed else taken)
+                return 2 * lines * (size - at) // max(1, raw.tell() - at if packed else taken)
     return lines
 
 

@@ -183,6 +183,12 @@ def chosen(config: Mapping, used: Sequence[Mapping]) -> str:
             f"Of each set at most {number(split['max_peaks'])} training positives were used, the "
             "strongest."
         )
+        if drawn := sum(bool(one.get("drawn_of_equal")) for one in used):
+            sets_of = "one set" if drawn == 1 else f"{spelled(drawn)} sets"
+            texts.append(
+                f"In {sets_of} several peaks were as strong as the weakest of these, and some of "
+                "them were drawn at random."
+            )
     least = number(split["min_peaks"])
     texts.append(f"Sets with fewer than {least} training positives left were skipped.")
     return " ".join(texts)
@@ -294,9 +300,16 @@ def evaluation(config: Mapping, used: Sequence[Mapping]) -> str:
         "The test sequences decided nothing and were scored once, by the area under the ROC curve "
         "(AUROC), average precision and, at a probability of 0.5 and at the stored thresholds, "
         "Matthews correlation, precision and recall; calibration by the expected calibration error "
-        f"over 10 bins. The mean AUROC over sets is given with a 95 % bootstrap interval "
-        f"({number(args['bootstrap'])} resamples of sets). As a floor, a logistic regression on "
-        "the counts of the 16 dinucleotides was trained and tested on the same sequences"
+        "over 10 bins. "
+    )
+    if len(used) > 1:
+        text += (
+            "The mean AUROC over sets is given with a 95 % bootstrap interval "
+            f"({number(args['bootstrap'])} resamples of sets). "
+        )
+    text += (
+        "As a floor, a logistic regression on the counts of the 16 dinucleotides was trained and "
+        "tested on the same sequences"
     )
     if any(one["negatives"] == "shuffle" for one in used):
         text += (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,8 @@ def check_writable(path: str | os.PathLike) -> None:
     path : path-like
         ``-``, a pipe or a device are not looked at. What stands there stays as it is.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if str(path) == "-" or (Path(path).exists() and not Path(path).is_file()):
         return
     with contextlib.suppress(_Tried), atomic_path(path) as temporary:

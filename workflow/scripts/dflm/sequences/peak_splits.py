@@ -196,13 +196,13 @@ def split_peaks(
 
 
 def _warn_of_read_contigs(genome: GenomeIndex, held_out: np.ndarray, dataset: str) -> None:
-    """Say which test contigs pretraining reads: peaks.test may name others than it spares."""
+    """Say which test contigs a pretraining reads: peaks.test may name others than it spares."""
     names = [name for name, out in zip(genome.contigs(), held_out, strict=True) if out]
     read = sorted(set(names) - set(genome.contigs("validation")))
     if read:
         log.warning(
-            "%s: the test contigs %s are no validation contigs of the genome, so pretraining reads "
-            "them, without labels; name them in genome.validation too",
+            "%s: the test contigs %s are no validation contigs of the genome: a pretraining on it "
+            "reads them, without labels; name them in genome.validation too",
             *(dataset, ", ".join(read[:6]) + (", .." if len(read) > 6 else "")),
         )
 
@@ -250,10 +250,12 @@ def _strongest(
     least = strengths[ranked[most - 1]]
     if strengths[ranked[most]] == least:
         equal = strengths == least
+        drawn = int(equal[ranked[:most]].sum())
+        found["drawn_of_equal"] = {"drawn": drawn, "equal": int(equal.sum())}
         log.warning(
-            "%s: %d of %d equally strong peaks are drawn at random (chipseq.max_peaks); give "
-            "the peaks scores to keep the strongest",
-            *(dataset, int(equal[ranked[:most]].sum()), int(equal.sum())),
+            "%s: the limit of chipseq.max_peaks lies among %d equally strong peaks, of which %d "
+            "are drawn at random",
+            *(dataset, int(equal.sum()), drawn),
         )
     return places[np.sort(ranked[:most])]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,10 +55,7 @@ def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effec
     """
     rows = np.empty((3, len(found)))  # best window's start, and both alleles' log-odds in it
     row = 0
-    windows_each = max((len(one.starts) for one in found[:1]), default=1)
-    together = max(1, min(_TOGETHER, _PLACES // (windows_each * width)))
-    for start in range(0, len(found), together):
-        part = found[start : start + together]
+    for part in _parts(found, width):
         windows = [one.starts[:, None] + np.arange(width) for one in part]
         codes = [
             allele[at]
@@ -77,6 +74,21 @@ def effects_of(scorer: Scorer, found: Sequence[Haplotypes], width: int) -> Effec
     window, ref, alt = rows
     probabilities = (scorer.calibrated(ref), scorer.calibrated(alt))
     return Effects(window.astype(np.int64), ref, alt, *probabilities)
+
+
+def _parts(found: Sequence[Haplotypes], width: int) -> Iterator[list[Haplotypes]]:
+    """Yield the variants in order, as many at once as their windows allow."""
+    part: list[Haplotypes] = []
+    places = 0
+    for one in found:
+        own = len(one.starts) * width
+        if part and (len(part) == _TOGETHER or places + own > _PLACES):
+            yield part
+            part, places = [], 0
+        part.append(one)
+        places += own
+    if part:
+        yield part
 
 
 def shuffled_null(

@@ -187,7 +187,6 @@ def write_variants(
             f'##INFO=<ID={name},Number=.,Type=String,Description="{text}">'
             for name, text in described.items()
         ]
-        _remove_indexes(path)  # before the new file stands beside that of an earlier call
         with pysam.BGZFile(str(temporary), "wb") if packed else open(temporary, "wb") as after:
             after.write(("\n".join(lines) + "\n").encode())
             for number, record in enumerate(before):
@@ -195,6 +194,7 @@ def write_variants(
                 fields = str(record).rstrip("\n").split("\t")
                 fields[7] = _annotated(fields[7], scored, of_record.get(number, []))
                 after.write(("\t".join(fields) + "\n").encode())
+        _remove_indexes(path)  # lest the new file stand beside that of an earlier call
     if packed:
         _index(path)
 
