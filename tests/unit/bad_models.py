@@ -366,7 +366,7 @@ CHECKPOINTS = [
     checkpoint(
         "of another training",
         _saved({"fingerprint": {"seed": 2}, "rng": _RNG, "state": 1}),
-        "is of other arguments or inputs: starting afresh",
+        "is of other arguments, inputs or code: starting afresh",
     ),
 ]
 

@@ -90,6 +90,15 @@ def test_sequences_shorter_than_a_detector_have_a_score(length):
     assert network().eval()(torch.ones((2, length), dtype=torch.int64)).isfinite().all()
 
 
+def test_scores_are_told_apart_in_lower_precision_too():
+    model = network().eval()
+    tokens = torch.randint(1, 5, (2000, 30), generator=torch.Generator().manual_seed(6))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        scores = model(tokens)
+    assert scores.dtype == torch.float32
+    assert len(scores.unique()) > 1500
+
+
 def test_scores_do_not_depend_on_the_batch():
     model = network(dropout=0.5).eval()
     tokens = torch.randint(0, 5, (9, 30), generator=torch.Generator().manual_seed(4))

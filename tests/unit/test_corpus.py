@@ -88,6 +88,22 @@ def test_a_corpus_without_bases_and_a_piece_outside(tmp_path):
             corpus.rows(np.array([0, start]), 4)
 
 
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (3, 2), (1, 2), (2, 9), (8, 64)])
+def test_no_two_tokens_side_by_side_stand_on_both_sides_of_a_gap(tmp_path, k, stride):
+    rng = np.random.default_rng(2)
+    sequences = ["".join(rng.choice(list("ACGT"), 400)) + "N" for _ in range(9)]
+    index = shard(tmp_path, ["".join(sequences[:5]), "".join(sequences[5:])])
+    corpus = Corpus(index, "train", min_run=k, gap=max(1, stride - k + 1))
+    codes = whole(corpus)
+    assert (codes == 4).sum() == 8 * max(1, stride - k + 1)
+    for phase in range(min(stride, 20)):
+        starts = np.arange(phase, len(codes) - stride - k + 1, stride)
+        known = np.array([(codes[at : at + k] < 4).all() for at in range(len(codes) - k + 1)])
+        pairs = starts[known[starts] & known[starts + stride]]
+        assert len(pairs)
+        assert all((codes[at : at + stride + k] < 4).all() for at in pairs)
+
+
 @pytest.mark.parametrize(("k", "stride"), [(1, 1), (3, 1), (4, 3)])
 def test_a_stream_reads_maps_as_it_reads_memory(tmp_path, k, stride):
     rng = np.random.default_rng(1)

@@ -19,8 +19,10 @@ from dflm.model.losses import (
     activation_penalty,
     next_token_loss,
     temporal_penalty,
+    training_loss,
 )
 from dflm.sequences.kmers import PAD
+from torch.nn import functional
 
 SMALL = Architecture(k=2, stride=1, embedding=6, hidden=8, layers=2)
 
@@ -52,6 +54,21 @@ def test_dropout_of_the_output_reaches_the_decoder_but_not_tar():
     assert zero.any()
     assert not (encoded.raw == 0).any()
     torch.testing.assert_close(encoded.dropped[~zero], 2 * encoded.raw[~zero])
+
+
+def test_the_loss_takes_the_dropped_output_for_ar_and_words_and_the_raw_one_for_tar():
+    dropouts = Dropouts(output=0.5, hidden=0.0, input=0.0, embedding=0.0, weight=0.0)
+    model = LanguageModel(SMALL, dropouts).train()
+    tokens, targets = torch.randint(1, 17, (2, 3, 10))
+    logits, encoded = model(tokens)
+    table = model.encoder.embedding.weight
+    by_hand = encoded.dropped @ table.T + model.decoder.bias
+    torch.testing.assert_close(logits[..., 1:], by_hand[..., 1:])
+    loss, _, _ = training_loss(logits, encoded, tokens, targets, alpha=2.0, beta=3.0)
+    words = functional.cross_entropy(by_hand[..., 1:].reshape(-1, 16), targets.reshape(-1) - 1)
+    ar = 2.0 * encoded.dropped.pow(2).mean()
+    tar = 3.0 * (encoded.raw[:, 1:] - encoded.raw[:, :-1]).pow(2).mean()
+    torch.testing.assert_close(loss, words + ar + tar)
 
 
 def test_ar_and_tar_by_hand():

@@ -306,12 +306,12 @@ def test_peaks_and_kinds_of_negatives_are_told_apart(defaults):
 
 def test_baselines_are_told_by_the_negatives_that_there_are(defaults):
     config = defaults({"baselines": ["gkm", "cnn"], "chipseq": {"negatives_per_positive": 3}})
-    assert "24 shuffles of each peak; C of" in written(config)
+    assert "6 shuffles of each peak; C of" in written(config)
     text = written(config, [cut("A"), cut("B", "bed")])
     assert "6 were read; C of" in text
     assert "shuffle" not in text
     text = written(config, [a_set("A"), cut("B")])
-    assert "24 shuffles of each peak where negatives were shuffles; C of" in text
+    assert "6 shuffles of each peak where negatives were shuffles; C of" in text
     assert "drawn anew in each where negatives were shuffles)" in text
 
 

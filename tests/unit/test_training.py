@@ -428,6 +428,32 @@ def test_a_checkpoint_of_other_arguments_is_not_resumed(tmp_path, caplog):
     assert Checkpoint(tmp_path / "last.pt", {"lr": 1.0}).load() == {"x": 1}
 
 
+def test_a_checkpoint_of_other_code_is_not_resumed(tmp_path, monkeypatch):
+    monkeypatch.setenv(checkpoints.CODE, "")
+    code, weights = tmp_path / "losses.py", str(tmp_path / "model.safetensors")
+    loaded = []
+    for text in ("a = 1", "a = 2", "a = 1"):
+        code.write_text(text)
+        saved = Checkpoint(checkpoints.checkpoint_beside(weights, [str(code)]), {"lr": 1.0})
+        loaded.append(saved.load())
+        if len(loaded) == 1:
+            saved.save({"x": 1})
+    assert loaded == [None, None, {"x": 1}]
+    assert saved.path == tmp_path / "checkpoints" / "last.pt"
+
+
+def test_a_training_that_diverges_is_told_and_leaves_no_model(genome, tmp_path):
+    with pytest.raises(InputError, match=r"the training has diverged: .*loss is (nan|inf).*lower"):
+        run_pretraining(genome, tmp_path, learning_rate=1e30, clip=None, precision="fp32")
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_classifier_that_diverges_is_told(pretrained, split, tmp_path):
+    stages = [{"unfreeze": "all", "epochs": 2, "learning_rate": 1e30}]
+    with pytest.raises(InputError, match="the training has diverged"):
+        run_classifier(pretrained, split, tmp_path, stages=stages, clip=None)
+
+
 # --- fine-tuning ---------------------------------------------------------------------------
 
 
@@ -704,7 +730,7 @@ def test_a_checkpoint_of_random_weights_is_of_one_architecture(split, tmp_path, 
         train()
     assert "starting afresh" not in caplog.text
     train(stride=ARCHITECTURE["stride"] + 1)
-    assert "is of other arguments or inputs: starting afresh" in caplog.text
+    assert "is of other arguments, inputs or code: starting afresh" in caplog.text
 
 
 def test_negatives_are_drawn_anew_only_where_they_are_shuffles(pretrained, split, tmp_path):

@@ -60,9 +60,10 @@ def given(rulename, resource, default):
 def gpus_of(rulename):
     """Return the GPUs that a rule is given; a part of one, SLURM's shard or mps, counts as one."""
     # As it was written: Snakemake takes a text for an expression until a job is at hand.
-    gres = getattr(workflow.get_rule(rulename).resources.get("gres"), "raw", None)
-    part = str(gres).startswith(("shard", "mps"))
-    return max(given(rulename, "gpu", 1), int(part))
+    gres = str(getattr(workflow.get_rule(rulename).resources.get("gres"), "raw", ""))
+    last = gres.rpartition(":")[2]
+    whole = (int(last) if last.isdigit() else 1) if gres.startswith("gpu") else 0
+    return max(given(rulename, "gpu", 1), whole, int(gres.startswith(("shard", "mps"))))
 
 
 def set_sizes(tables):

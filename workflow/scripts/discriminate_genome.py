@@ -18,7 +18,7 @@ discriminate(
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,
     history=snakemake.output.history,
-    checkpoint=checkpoint_beside(snakemake.output.weights),
+    checkpoint=checkpoint_beside(snakemake.output.weights, snakemake.input.lib),
     dropout=snakemake.params.dropout,
     args=snakemake.params.args,
     seed=snakemake.params.seed,

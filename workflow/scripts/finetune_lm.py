@@ -19,7 +19,7 @@ finetune(
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,
     history=snakemake.output.history,
-    checkpoint=checkpoint_beside(snakemake.output.weights),
+    checkpoint=checkpoint_beside(snakemake.output.weights, snakemake.input.lib),
     language_model=snakemake.params.architecture,
     args=snakemake.params.args,
     group=snakemake.params.group,

@@ -8,6 +8,7 @@ from dflm.phases import quick_imports
 setup_logging(snakemake.log[0])
 with quick_imports():
     from dflm.training.checkpoint import checkpoint_beside
+    from dflm.training.gpu_share import gpus_given
     from dflm.training.pretrain import pretrain
 
 pretrain(
@@ -17,12 +18,12 @@ pretrain(
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,
     history=snakemake.output.history,
-    checkpoint=checkpoint_beside(snakemake.output.weights),
+    checkpoint=checkpoint_beside(snakemake.output.weights, snakemake.input.lib),
     language_model=snakemake.params.architecture,
     args=snakemake.params.args
     | {"checkpoint_minutes": float(os.environ.get("DFLM_CHECKPOINT_MINUTES", "10"))},
     seed=snakemake.params.seed,
-    gpu=snakemake.resources.get("gpu", 0),
+    gpu=gpus_given(snakemake.resources),
     threads=snakemake.threads,
     processes=snakemake.resources.get("processes", 1),
     nodes=snakemake.resources.get("nodes", 1),

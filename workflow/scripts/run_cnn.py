@@ -20,7 +20,7 @@ with phases("training"):
         weights=snakemake.output.weights,
         card=snakemake.output.card,
         history=snakemake.output.history,
-        checkpoint=checkpoint_beside(snakemake.output.weights),
+        checkpoint=checkpoint_beside(snakemake.output.weights, snakemake.input.lib),
         args=args,
         negatives=read_json(snakemake.input.stats)["negatives"],
         seed=snakemake.params.seed,

@@ -21,7 +21,7 @@ train_classifier(
     history=snakemake.output.history,
     predictions=snakemake.output.predictions,
     seconds=snakemake.output.seconds,
-    checkpoint=checkpoint_beside(snakemake.output.weights),
+    checkpoint=checkpoint_beside(snakemake.output.weights, snakemake.input.lib),
     args=snakemake.params.args,
     dataset=snakemake.params.dataset,
     negatives=read_json(snakemake.input.stats)["negatives"],

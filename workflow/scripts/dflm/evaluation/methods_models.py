@@ -241,7 +241,8 @@ def others(config: Mapping, used: Sequence[Mapping]) -> str:
     texts, gkm, cnn = [], config["gkm"], config["cnn"]
     kinds = {one["negatives"] for one in used}
     which_sets = "" if kinds == {"shuffle"} else " where negatives were shuffles"
-    shuffles = gkm["shuffles"] * config["chipseq"]["negatives_per_positive"]
+    each = config["chipseq"]["negatives_per_positive"]
+    shuffles = max(1, gkm["shuffles"] // each) * each
     drawn = f"{count(shuffles, 'shuffle')} of each peak{which_sets}; "
     fresh = f", shuffles drawn anew in each{which_sets}"
     if "shuffle" not in kinds:

@@ -174,7 +174,7 @@ class LanguageModelScore:
         return {
             "loss": loss,
             "accuracy": correct / tokens,
-            "perplexity": math.exp(loss),
+            "perplexity": math.exp(min(loss, 700.0)),  # beyond, it is no number any more
             "bits_per_base": loss / math.log(2) / self.bases_per_token,
             "tokens": tokens,
         }

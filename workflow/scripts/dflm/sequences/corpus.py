@@ -20,10 +20,10 @@ _AROUND = 2**16  # bytes that the kernel maps around one that is read
 class Corpus:
     """The contigs of a split as one stream of codes, none of which is held in memory.
 
-    The contigs stand in the order of the index. Every run of N becomes one N, and one N stands
+    The contigs stand in the order of the index. Every run of N becomes `gap` N, and as many stand
     between two contigs; none stands first or last. So no k-mer crosses a gap or the end of a
-    contig. What is held are the places of the runs of bases; memory does not grow with the
-    genome otherwise.
+    contig, and with stride - k + 1 of them no two tokens side by side do. What is held are the
+    places of the runs of bases; memory does not grow with the genome otherwise.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ class Corpus:
         Which contigs.
     min_run : int >= 1
         Bases between two N at least; shorter runs hold no k-mer and are left out.
+    gap : int >= 1
+        N between two runs.
 
     Raises
     ------
@@ -40,7 +42,7 @@ class Corpus:
         If the split holds no run of bases that long.
     """
 
-    def __init__(self, index: GenomeIndex, split: str, *, min_run: int = 1) -> None:
+    def __init__(self, index: GenomeIndex, split: str, *, min_run: int = 1, gap: int = 1) -> None:
         self._names = index.contigs(split)
         found = [_runs_of_bases(index, name, min_run) for name in self._names]
         self._contig = np.repeat(
@@ -54,9 +56,9 @@ class Corpus:
             )
         self._first = runs[:, 0].copy()  # place of a run in its contig
         lengths = runs[:, 1] - runs[:, 0]
-        ends = np.cumsum(lengths + 1)
-        self._place = ends - lengths - 1  # place of a run in the stream
-        self._end = ends - 1
+        ends = np.cumsum(lengths + gap) - gap
+        self._place = ends - lengths  # place of a run in the stream
+        self._end = ends
         # As a plain array: a slice of a memmap object costs ten times as much.
         self._map = lru_cache(maxsize=_MAPS)(lambda name: np.asarray(index.codes(name)))
         self._touched = 0

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -25,12 +25,27 @@ log = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
 
 
-def checkpoint_beside(weights: str) -> str:
-    """Return where a training keeps what it resumes from, by the file that it is to write.
+CODE = "DFLM_CODE"
+"""Variable that tells the processes of a job the checksum of its code."""
 
-    It is no output of the rule, which Snakemake would delete before a run, nor a parameter, which
-    would tell the between-workflow cache where a result stands.
+
+def checkpoint_beside(weights: str, library: Iterable[str]) -> str:
+    """Return where a job keeps what it resumes from, and note of which code it will be.
+
+    Parameters
+    ----------
+    weights : str
+        The file that the job is to write. The checkpoint is no output of its rule, which Snakemake
+        would delete before a run, nor a parameter, which would tell the between-workflow cache
+        where a result stands.
+    library : iterable of str
+        The library files that the job imports: a training that was stopped does not go on with
+        other code than it began with.
     """
+    digest = hashlib.sha256()
+    for path in sorted(library, key=os.path.basename):
+        digest.update(Path(path).read_bytes())
+    os.environ[CODE] = digest.hexdigest()
     return os.path.join(os.path.dirname(weights), "checkpoints", "last.pt")
 
 
@@ -49,7 +64,8 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, fingerprint: dict, world: World = ALONE) -> None:
-        self.path, self.fingerprint, self.world = Path(path), fingerprint, world
+        self.path, self.world = Path(path), world
+        self.fingerprint = fingerprint | {"code": os.environ.get(CODE, "")}
 
     def save(self, state: dict) -> None:
         """Write `state` of rank 0 and all random number generators, whole or not at all."""
@@ -121,7 +137,7 @@ class Checkpoint:
             log.warning("%s cannot be read (%s): starting afresh", self.path, reason)
             return None
         if content["fingerprint"] != self.fingerprint:
-            log.warning("%s is of other arguments or inputs: starting afresh", self.path)
+            log.warning("%s is of other arguments, inputs or code: starting afresh", self.path)
             return None
         return content
 

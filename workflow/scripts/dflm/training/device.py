@@ -126,8 +126,9 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h.
-    return bool(mallopt(-3, 2**30) and mallopt(-1, 2**31 - 1))
+    # M_MMAP_THRESHOLD of malloc.h, for which older ones take 32 MiB at most, and M_TRIM_THRESHOLD.
+    larger = mallopt(-3, 2**30) or mallopt(-3, 2**25)
+    return bool(mallopt(-1, 2**31 - 1) and larger)
 
 
 def lower_precision(device: torch.device, precision: str) -> bool:

@@ -127,7 +127,7 @@ class _Discrimination:
         return torch.tensor([1, 0], device=pairs.device).repeat_interleave(pairs.size(1))
 
     def run_epoch(self) -> None:
-        """Learn from windows that no other epoch has, then validate."""
+        """Learn from windows drawn for this epoch, then validate."""
         args, size = self.args, self.args.batch_size
         with self.phases("batches"):
             windows = draw_windows(

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import math
 from pathlib import Path
 
+from dflm.errors import InputError
 from dflm.files import atomic_path
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,21 @@ class History:
         self.path, self.events = Path(path), []
 
     def add(self, event: dict) -> None:
-        """Append an event, rewrite the file and log a line."""
+        """Append an event, rewrite the file and log a line.
+
+        Raises
+        ------
+        InputError
+            If a number of it is not finite: what would follow is no model.
+        """
+        for name, value in event.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(
+                    f"the training has diverged: after epoch {event.get('epoch', 0):g} its {name} "
+                    f"is {value}",
+                    self.path,
+                    "lower its learning_rate, or clip its gradients",
+                )
         self.events.append(event)
         self.write()
         shown = {

@@ -175,7 +175,7 @@ def clip_gradients(parameters: list[nn.Parameter], limit: float | None) -> None:
 class NTASGD:
     """Non-monotonically triggered averaged SGD.
 
-    Plain SGD until a validation loss is no better than the best of those more than `nonmono`
+    Plain SGD until a validation loss is worse than the best of those more than `nonmono`
     validations ago; from then on the weights are also averaged, and the average is what counts.
 
     Parameters

@@ -32,7 +32,9 @@ def _stream(
     device: torch.device,
     world: World,
 ) -> SharedStream:
-    corpus = Corpus(genome, split, min_run=lm_args.k)
+    # Of tokens far apart one N could lie between two, which would be learnt as neighbours.
+    gap = max(1, lm_args.stride - lm_args.k + 1)
+    corpus = Corpus(genome, split, min_run=lm_args.k, gap=gap)
     stream = SharedStream(
         corpus, lm_args.k, lm_args.stride, args.batch_size, args.bptt, device, world
     )

@@ -138,9 +138,10 @@ class _Training:
             "epoch": self.epoch,
             "train_loss": train_loss,
             "loss": float(-np.log(np.where(labels == 1, clipped, 1 - clipped)).mean()),
-            "auroc": float(roc_auc_score(labels, probability)),
             "learning_rate": self.args.learning_rate,
         }
+        finite = np.isfinite(probability).all()
+        event["auroc"] = float(roc_auc_score(labels, probability)) if finite else float("nan")
         self.history.add(event)
         self.best.observe(self.model, {name: event[name] for name in ("auroc", "loss", "epoch")})
 

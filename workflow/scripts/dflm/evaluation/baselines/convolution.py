@@ -111,4 +111,6 @@ class ConvolutionalNetwork(nn.Module):
             best.append(torch.maximum(*matches.amax(dim=2).chunk(2)))
             means = matches.sum(dim=2) / inside.sum(dim=2).clamp(min=1)
             mean.append(sum(means.chunk(2)) / 2)
-        return self.head(torch.cat([*best, *mean], dim=1)).squeeze(1)  # (B,)
+        # In full precision also where detectors run in bfloat16: its 8 bits make scores equal.
+        with torch.autocast(tokens.device.type, enabled=False):
+            return self.head(torch.cat([*best, *mean], dim=1).float()).squeeze(1)  # (B,)

@@ -113,9 +113,13 @@ def train_gkm(
     run = GkmArgs(**args)
     reads = readings(run.word, run.informative)
     parts: list[tuple[Windows, np.ndarray]] = []
-    further = run.shuffles - 1 if negatives == "shuffle" else 0
-    for path, draws in ((train, further), (validation, 0)):
+    further = 0
+    for path in (train, validation):
         sequences, labels = read_labelled(path)
+        draws = 0
+        if path == train and negatives == "shuffle":
+            each = max(1, round((labels == 0).sum() / (labels == 1).sum()))
+            draws = further = max(0, run.shuffles // each - 1)  # of each of the split's
         sequences, labels = _with_shuffles(sequences, labels, draws, seed)
         windows = windows_of(sequences, run.word)
         if not len(windows.first):
