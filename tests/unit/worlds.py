@@ -5,8 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from dflm.training import pretrain as pretraining
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.pretrain import pretrain
 
 
 class Killed(BaseException):
@@ -16,10 +16,14 @@ class Killed(BaseException):
 def pretrain_each(jobs, gpu, threads, world=None):
     """Pretrain once for each job; one with `saves` ends with that many checkpoints.
 
-    What finds the checkpoint of a job before it has to go on from there.
+    What finds the checkpoint of a job before it has to go on from there. With a third word all
+    processes draw the same dropout.
     """
-    for saves, arguments in jobs:
+    for saves, arguments, *alike in jobs:
         save, load, left, begun = Checkpoint.save, Checkpoint.load, [saves], []
+        seed_of = pretraining.seed_of
+        if alike:
+            pretraining.seed_of = lambda seed, rank: seed
         there, killed = Path(arguments["checkpoint"]).exists(), False
 
         def dying(self, state, save=save, left=left):
@@ -34,11 +38,12 @@ def pretrain_each(jobs, gpu, threads, world=None):
 
         Checkpoint.save, Checkpoint.load = dying, loading
         try:
-            pretrain(**arguments, gpu=gpu, threads=threads, world=world)
+            pretraining.pretrain(**arguments, gpu=gpu, threads=threads, world=world)
         except Killed:
             killed = True
         finally:
             Checkpoint.save, Checkpoint.load = save, load
+            pretraining.seed_of = seed_of
         assert killed == (saves > 0)
         assert [state is not None for state in begun] == [there]
 
