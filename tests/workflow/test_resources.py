@@ -160,3 +160,5 @@ def test_a_part_of_a_gpu_counts_as_one(snakemake):
     assert amounts(output)["predict"] == mb(resources.predicting(CLASSIFIER, 1000, ROWS, WIDTH))
     device = mb(resources.predicting_on_device(CLASSIFIER, 1000, WIDTH))
     assert of_devices(output)["predict"] == device
+    whole = ["--set-resources", "predict:gpu=0", "predict:gres=gpu:h200:1"]
+    assert of_devices(snakemake("--dry-run", *whole))["predict"] == device

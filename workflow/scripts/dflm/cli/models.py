@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from dflm.cli import options
 
 HELP = "list the models of a folder"
 EXAMPLES = """\
@@ -14,14 +15,7 @@ EXAMPLES = """\
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    command.add_argument(
-        "folder",
-        metavar="FOLDER",
-        type=Path,
-        nargs="?",
-        default=Path(),
-        help="holds model folders, at any depth; default: this folder",
-    )
+    options.add_folder(command, "holds model folders, at any depth")
 
 
 def run(args: argparse.Namespace) -> None:

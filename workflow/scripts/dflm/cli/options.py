@@ -36,6 +36,18 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def add_folder(command: argparse.ArgumentParser, words: str) -> None:
+    """Add the folder that is looked at; `words` say what it holds."""
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        nargs="?",
+        default=Path(),
+        help=f"{words}; default: this folder",
+    )
+
+
 def add_model(command: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the model, or several of them, and what they run on."""
     if several:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 from collections import Counter
-from pathlib import Path
 
+from dflm.cli import options
 from dflm.errors import InputError
 
 HELP = "check results against their recorded checksums"
@@ -21,14 +21,7 @@ log = logging.getLogger(__name__)
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    command.add_argument(
-        "folder",
-        metavar="FOLDER",
-        type=Path,
-        nargs="?",
-        default=Path(),
-        help="where Snakemake ran, or a folder with SHA256SUMS; default: this folder",
-    )
+    options.add_folder(command, "where Snakemake ran, or a folder with SHA256SUMS")
 
 
 def run(args: argparse.Namespace) -> None:
