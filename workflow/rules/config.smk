@@ -23,11 +23,9 @@ from snakemake.exceptions import WorkflowError
 GENOME_ENDINGS = tuple(f"{end}{gz}" for end in (".fa", ".fasta", ".fna") for gz in ("", ".gz"))
 ARCHIVE_ENDINGS = (".zip", ".tar.gz", ".tgz")
 SCHEMES = ("http", "https", "file")
-LONGEST_OF_LSGKM = 2047
-NAMED = (
-    "tf",
-    "cell_line",
-)  # columns that are filled in from a set's name where the sheet lacks them
+LONGEST_OF_LSGKM = 2047  # that of the library's lsgkm.py, which rules cannot import
+# Columns that are filled in from a set's name where the sheet lacks them.
+NAMED = ("tf", "cell_line")
 DEMO = "resources/demo/"  # what lies here is made by rule simulate_demo
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()+,=@-]{0,149}")
 NAME_ALLOWED = (
@@ -475,7 +473,7 @@ def check_width(config):
             continue  # which is told elsewhere
         kmers = laid_over(config["kmers"], layer.get("kmers", {}))
         # Of a variant they may still be texts.
-        bases = [int(kmers[key]) for key in ("k", "stride") if str(kmers[key]).isdecimal()]
+        bases = [int(kmers[name]) for name in ("k", "stride") if str(kmers[name]).isdecimal()]
         if len(bases) == 2 and width < sum(bases):
             yield (
                 f"peaks.width is {width}, but two tokens take k + stride = {sum(bases)} bases ({key}); raise it"
