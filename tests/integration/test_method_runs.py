@@ -65,3 +65,6 @@ def test_all_methods_are_judged_on_the_same_sequences_and_compared(tmp_path):
         assert len(ElementTree.parse(picture).getroot().findall(".//{*}path")) > 10
     assert "one-hot CNN" in (results / "summary" / "comparison.html").read_text()
     assert "Nothing to be done" in run(*target)
+    # Negatives that leak are no negatives for any method.
+    jobs, _ = run.plan("--config", "evaluate={floor_tolerance: 0.02}", *target)
+    assert jobs["evaluate"] == len(METHODS) * 2
