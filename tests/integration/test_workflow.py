@@ -19,6 +19,7 @@ import pytest
 from dflm.checksums import files_in
 from dflm.model.files import NO_DROPOUT, load_language_model
 from dflm.provenance import RECORD, verify
+from dflm.scores import auroc
 from small_run import MEDIUM, NAMES, NONE, STRONG, TEST_POSITIVES, WEAK, Run, contents
 
 PICTURES = ("roc", "pr", "reliability", "scores")
@@ -122,12 +123,14 @@ def test_a_set_is_calibrated_checked_for_leaks_and_has_its_page(finished, name):
         with (folder / f"{table}.tsv").open() as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         tables[table] = [
-            [float(row[key]) for row in rows] for key in ("probability", "probability_calibrated")
+            [float(row[key]) for row in rows]
+            for key in ("probability", "probability_calibrated", "label")
         ]
     # The calibrated probability keeps the order, and so all that rests on it.
-    raw, calibrated = tables["predictions"]
+    raw, calibrated, labels = tables["predictions"]
     ranked = sorted(zip(raw, calibrated, strict=True))
     assert [pair[1] for pair in ranked] == sorted(calibrated)
+    assert auroc(labels, calibrated) == pytest.approx(auroc(labels, raw), abs=1e-4)
     for kind, point in card["thresholds"].items():
         found = metrics["calibration"]["thresholds"][kind]
         assert found["threshold"] == point["threshold"]

@@ -13,13 +13,14 @@ from dflm.calibration import (
     expected_calibration_error,
     fit_temperature,
     log_odds,
-    negative_log_likelihood,
     operating_points,
     reliability_table,
     scaled,
+    soft_targets,
 )
 from dflm.errors import InputError
 from dflm.evaluation.calibration_plot import plot_reliability, reliability_figure
+from dflm.scores import auroc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
@@ -56,8 +57,11 @@ def test_no_temperature_is_better(pairs):
     found = fit_temperature(labels, p)
     assert TEMPERATURES[0] <= found <= TEMPERATURES[1]
 
+    sure, odds = soft_targets(labels), log_odds(p)
+
     def loss(inverse):
-        return negative_log_likelihood(labels, scaled(p, 1 / inverse))
+        bound, unbound = np.logaddexp(0, -inverse * odds), np.logaddexp(0, inverse * odds)
+        return np.mean(sure * bound + (1 - sure) * unbound)
 
     bounds = tuple(1 / t for t in TEMPERATURES[::-1])
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
@@ -75,12 +79,29 @@ def test_a_known_temperature_is_found_again():
 
 def test_where_no_temperature_is_best_it_ends_at_its_bound():
     labels, good = [0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9]
-    assert fit_temperature(labels, good) == TEMPERATURES[0]
     assert fit_temperature(labels, good[::-1]) == TEMPERATURES[1]
     assert fit_temperature(labels, [0.5] * 4) == 1
     saturated = calibrate(labels, [0.0, 0.0, 1.0, 1.0], fdr=0.1, bins=5)
     json.dumps(saturated, allow_nan=False)
-    assert saturated["after"]["nll"] < 1e-6
+
+
+@pytest.mark.parametrize("number", [1, 10, 1000])
+def test_what_is_told_apart_perfectly_is_as_sure_as_its_number_allows(number):
+    labels, p = np.repeat([0, 1], number), np.repeat([0.1, 0.9], number)
+    after = scaled(p, fit_temperature(labels, p))
+    np.testing.assert_allclose(after, np.repeat([1, number + 1], number) / (number + 2), rtol=1e-6)
+
+
+def test_calibration_ranks_as_before_where_validation_is_separable():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 200)
+    p = 1 / (1 + np.exp(-rng.normal(np.where(labels == 1, 4, -4), 1.0)))
+    test = 1 / (1 + np.exp(-rng.normal(np.where(labels == 1, 1.5, -1.5), 1.5)))
+    found = calibrate(labels, p, fdr=0.05, bins=10)
+    assert found["before"]["nll"] < 0.1
+    after = scaled(test, found["temperature"])
+    assert auroc(labels, after) == auroc(labels, test) < 1
+    assert np.unique(after).size == test.size
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(*TEMPERATURES))

@@ -13,8 +13,7 @@ from dflm.errors import InputError
 from dflm.scores import counts_at_thresholds
 
 TEMPERATURES = (0.05, 20.0)
-"""Bounds of a temperature: sequences told apart perfectly have none that is best, and neither
-have scores that are worse than guessing."""
+"""Bounds of a temperature: scores that are worse than guessing have none that is best."""
 BINS = 10
 """Bins of equal width in which probabilities are compared with what occurs."""
 STRANDS = ("both_strands", "one_strand")
@@ -44,16 +43,39 @@ def scaled(probabilities: Sequence[float], temperature: float) -> np.ndarray:
     Returns
     -------
     numpy.ndarray, shape=(n,)
-        Probabilities in the same order of size.
+        Probabilities in the same order of size; two may become equal near 0 and 1.
     """
     return 1 / (1 + np.exp(-log_odds(probabilities) / temperature))
 
 
+def soft_targets(labels: Sequence[int]) -> np.ndarray:
+    """Return labels as certain as their number allows, to fit probabilities to.
+
+    Parameters
+    ----------
+    labels : sequence of int, shape=(n,)
+        0 or 1.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(n,)
+        Of P positives (P + 1) / (P + 2), of N negatives 1 / (N + 2): so many, and one of each
+        label before any was seen.
+
+    References
+    ----------
+    Platt, "Probabilistic outputs for support vector machines", 1999. Without it scores that tell
+    the labels apart perfectly, as they may on few sequences, would be made ever more certain.
+    """
+    bound = np.asarray(labels) == 1
+    return np.where(bound, (bound.sum() + 1) / (bound.sum() + 2), 1 / ((~bound).sum() + 2))
+
+
 def fit_temperature(labels: Sequence[int], probabilities: Sequence[float]) -> float:
-    """Find the temperature at which probabilities make labels most likely (Guo et al. 2017).
+    """Find the temperature at which probabilities make labels most likely.
 
     There is no bias beside it: negatives are as many as the configuration says, so a shift
-    would learn that number and not the model.
+    would learn that number and not the model. Labels are those of `soft_targets`.
 
     Parameters
     ----------
@@ -71,15 +93,19 @@ def fit_temperature(labels: Sequence[int], probabilities: Sequence[float]) -> fl
     ------
     InputError
         See `calibrate`.
+
+    References
+    ----------
+    Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
     labels, probabilities = _check(labels, probabilities)
-    odds = log_odds(probabilities)
+    odds, targets = log_odds(probabilities), soft_targets(labels)
     if not odds.any():
         return 1.0
 
     def slope(inverse: float) -> float:
         # Of the mean negative log-likelihood, which is convex in the inverse temperature.
-        return float(np.mean(odds * (1 / (1 + np.exp(-inverse * odds)) - labels)))
+        return float(np.mean(odds * (1 / (1 + np.exp(-inverse * odds)) - targets)))
 
     low, high = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
     if slope(low) >= 0:

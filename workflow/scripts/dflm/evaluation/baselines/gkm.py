@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from dflm.calibration import soft_targets
 from dflm.errors import InputError
 from dflm.evaluation.baselines.gapped import Readings, Windows, readings, windows_of
 from dflm.evaluation.baselines.svm import LinearSVM, decide
@@ -209,11 +210,10 @@ def platt_slope(values: np.ndarray, labels: np.ndarray) -> float:
 
     References
     ----------
-    Platt 1999, with its targets: a label is certain only as far as n observations can tell, so
-    that separable scores have a fit too.
+    Platt 1999, with his targets, see `dflm.calibration.soft_targets`: separable scores have a fit
+    too.
     """
-    bound = np.asarray(labels) == 1
-    target = np.where(bound, (bound.sum() + 1) / (bound.sum() + 2), 1 / ((~bound).sum() + 2))
+    target = soft_targets(labels)
     spread = float(np.std(values)) or 1.0
     model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-8, fit_intercept=False)
     model.fit(
