@@ -354,19 +354,23 @@ def test_peaks_that_the_second_pretraining_was_shown(files, tmp_path):
     ]
     assert expected  # 12 windows of 60 in a contig of 400
     rows = [names.index(name) for name in expected]
-    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=drawing)
+    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=[drawing])
     assert record["shown"]["names"] == {"exact": [], "near": expected}
     assert record["shown"]["near"] == {"positives": len(expected), "negatives": 0}
     assert record["shown"]["rows"] == rows
     # Windows as long as a test peak and longer hold it whole.
-    drawing |= {"windows": 200, "width": 120}
-    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=drawing)
+    wide = drawing | {"windows": 200, "width": 120}
+    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=[wide])
     assert record["shown"]["names"]["exact"] == ["a"]
+    # Those of several pretrainings count together.
+    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=[drawing, wide])
+    assert record["shown"]["names"]["exact"] == ["a"]
+    assert set(record["shown"]["rows"]) > set(rows)
     # Of windows narrower than the width asked for, a peak that holds a whole one is found.
-    drawing |= {"windows": 200, "width": 30}
-    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=drawing)
+    narrow = drawing | {"windows": 200, "width": 30}
+    record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=[narrow])
     assert "a" in record["shown"]["names"]["near"]
-    assert check_leaks(**files, dataset="A_(b)", width=40, windows=drawing)["shown"] is None
+    assert check_leaks(**files, dataset="A_(b)", width=40, windows=[narrow])["shown"] is None
 
 
 @pytest.mark.real

@@ -55,8 +55,8 @@ def test_an_ensemble_takes_the_predictions_of_all_seeds_and_trains_nothing(snake
     assert "ensemble: cnn is no method of DFLM in this run (there are: full)" in output
 
 
-def what_was_read(**chosen):
-    """Return, by method, whether it read the genome and whether it was shown the tests' windows."""
+def rules_of(**chosen):
+    """Return the namespace of the input functions of a run with these settings."""
     rules = dict(rule_functions("inputs.smk"))
     config = {}
     assert not rules["check_schema"](config, SCHEMA)
@@ -65,9 +65,15 @@ def what_was_read(**chosen):
     # Functions look their globals up in the namespace that they were made in.
     made_in = rules["reads_corpus"].__globals__
     made_in |= {"config": config, "METHODS": rules["methods_of"](config, SCHEMA)}
+    return made_in
+
+
+def what_was_read(**chosen):
+    """Return, by method, whether it read the genome and whether it had a second pretraining."""
+    rules = rules_of(**chosen)
     return {
-        method.name: (made_in["reads_corpus"](method), made_in["was_shown"](method))
-        for method in made_in["METHODS"]
+        method.name: (rules["reads_corpus"](method), rules["was_shown"](method))
+        for method in rules["METHODS"]
     }
 
 
@@ -86,6 +92,16 @@ def test_an_ensemble_has_read_what_its_members_have():
     start = {"variants": {"read": {"classifier": {"start": "pretrained"}}}, "ensemble": ["read"]}
     found = what_was_read(classifier={"start": "random"}, seeds=2, **start)
     assert found == {"full": (False, False), "read": (True, True), "ensemble": (True, True)}
+
+
+def test_the_leak_check_knows_the_windows_of_each_pretraining():
+    chosen = {"ablations": ["k4", "lm_only"], "variants": {"wide": {"discriminate": {"width": 99}}}}
+    both = (True, True)
+    assert what_was_read(**chosen) == {
+        "full": both, "k4": both, "lm_only": (True, False), "wide": both
+    }  # fmt: skip
+    windows = rules_of(**chosen)["windows_shown"]()
+    assert [one["width"] for one in windows] == [101, 99]
 
 
 def test_an_ensemble_averages_methods_of_other_tokens(snakemake):

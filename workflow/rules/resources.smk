@@ -189,8 +189,7 @@ def splitting_needs(settings, input, rulename):
 
 def checking_needs(settings, input, rulename):
     _, masked, longest, _ = genome_sizes(input.index) if "index" in input.keys() else (0,) * 4
-    shown = windows_shown() or dict(windows=0, width=0)
-    bases = shown["windows"] * shown["width"]
+    bases = max((one["windows"] * one["width"] for one in windows_shown()), default=0)
     return NEEDS.checking(longest, *set_sizes(input.test), bases, masked)
 
 

@@ -31,7 +31,7 @@ def check_leaks(
     width: int,
     index: str | os.PathLike | None = None,
     contigs: str | os.PathLike | None = None,
-    windows: Mapping | None = None,
+    windows: Sequence[Mapping] = (),
 ) -> dict:
     """Count and name the duplicates between a set's test file and all that its model reads.
 
@@ -49,9 +49,9 @@ def check_leaks(
         The genome that the language model reads, see `dflm.sequences.genome.GenomeIndex`. Its
         bases come without labels: a test sequence in it is no leak of the answer, but how much
         of a test file it has read belongs beside the score.
-    windows : mapping, optional
-        The windows of that genome that a second pretraining has told from their shuffles:
-        ``epochs``, ``windows`` of each, ``width`` and ``seed``, as
+    windows : sequence of mapping
+        For each second pretraining the windows of that genome that it has told from their
+        shuffles: ``epochs``, ``windows`` of each, ``width`` and ``seed``, as
         `dflm.training.discriminate.discriminate` draws them. A test peak among them was shown
         with an answer, that it is no shuffle. Of windows narrower than `width` a test peak has to
         hold a whole one.
@@ -64,8 +64,8 @@ def check_leaks(
         that have one in either; ``corpus``, None without a genome, else by ``train`` and
         ``validation`` contigs the rows of the test table that stand there, ``not_looked_up`` and
         ``bases`` (the genome's, N included); ``shown``, None without `windows`, else the rows of
-        the test table that share bases with one, also by their ``rows``, from 0, since names need
-        not be unique. Each as ``exact`` and ``near``, numbers of
+        the test table that share bases with one of any, also by their ``rows``, from 0, since names
+        need not be unique. Each as ``exact`` and ``near``, numbers of
         ``positives`` and ``negatives``, and ``names``, those of the rows; near are those that
         are not exact.
 
@@ -108,24 +108,26 @@ def check_leaks(
                 np.count_nonzero(levels == NEAR),
                 width,
             )
-    if index is not None and windows is not None:
-        corpus = Corpus(genome, "train", min_run=windows["width"])
-        levels = _shown(sequences, corpus, windows, width)
+    if index is not None and windows:
+        levels = np.maximum.reduce([_shown(sequences, genome, one, width) for one in windows])
         record["shown"] = _describe(names, labels, levels)
         record["shown"]["rows"] = np.flatnonzero(levels).tolist()
         log.info(
-            "%s: %d of %d test sequences share %d bases with a window of the second pretraining",
+            "%s: %d of %d test sequences share %s bases with a window of a second pretraining",
             dataset,
             np.count_nonzero(levels),
             len(names),
-            min(width, windows["width"]),
+            " or ".join(map(str, sorted({min(width, one["width"]) for one in windows}))),
         )
     write_json(output, record)
     return record
 
 
-def _shown(sequences: Sequence[str], corpus: Corpus, windows: Mapping, width: int) -> np.ndarray:
+def _shown(
+    sequences: Sequence[str], genome: GenomeIndex, windows: Mapping, width: int
+) -> np.ndarray:
     """Return the levels of sequences in the windows of all epochs."""
+    corpus = Corpus(genome, "train", min_run=windows["width"])
     width = min(width, windows["width"])
     levels = np.zeros(len(sequences), dtype=np.int8)
     for epoch in range(windows["epochs"]):
