@@ -116,6 +116,8 @@ def test_a_job_gets_its_part_of_the_memory_of_the_device_it_took(monkeypatch, tm
         ({"gres": "gpu"}, 1),
         ({"gres": "gpu:h200"}, 1),
         ({"gres": "gpu:h200:4"}, 4),
+        ({"gres": "gpu:h200:4", "nodes": 2}, 8),
+        ({"gpu": 8, "nodes": 2}, 8),
         ({"gpu": 1, "gres": "lscratch:9"}, 1),
     ],
 )

@@ -62,7 +62,8 @@ def gpus_of(rulename):
     # As it was written: Snakemake takes a text for an expression until a job is at hand.
     gres = str(getattr(workflow.get_rule(rulename).resources.get("gres"), "raw", ""))
     last = gres.rpartition(":")[2]
-    whole = (int(last) if last.isdigit() else 1) if gres.startswith("gpu") else 0
+    each = (int(last) if last.isdigit() else 1) if gres.startswith("gpu") else 0
+    whole = each * given(rulename, "nodes", 1)
     return max(given(rulename, "gpu", 1), whole, int(gres.startswith(("shard", "mps"))))
 
 

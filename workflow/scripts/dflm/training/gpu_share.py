@@ -29,14 +29,14 @@ def gpus_given(resources: Mapping) -> int:
     ----------
     resources : mapping
         ``gpu``, a number; or ``gres``, SLURM's word for a part of one, as in "shard:1" or
-        "mps:25", or for whole ones, as in "gpu:2" or "gpu:h200:2".
+        "mps:25", or for whole ones of each of the ``nodes``, as in "gpu:2" or "gpu:h200:2".
     """
     kind, _, number = str(resources.get("gres", "")).partition(":")
     if kind in ("shard", "mps"):
         return 1
     if kind == "gpu":
         last = number.rpartition(":")[2]
-        return int(last) if last.isdigit() else 1
+        return (int(last) if last.isdigit() else 1) * int(resources.get("nodes", 1))
     return int(resources.get("gpu", 0))
 
 
