@@ -217,6 +217,16 @@ def test_lines_are_counted_where_they_are_few_and_no_fewer_where_not(tmp_path, l
     assert (found == lines) == (lines < 20_000)
 
 
+@pytest.mark.parametrize("lines", [25_000, 100_000, 1_000_000])
+@pytest.mark.parametrize("width", [1, 200])
+def test_lines_are_counted_where_a_piece_of_the_packed_file_holds_many(tmp_path, lines, width):
+    path = tmp_path / "tiles.bed"
+    tiles = "".join(f"chr1\t{i * width}\t{(i + 1) * width}\n" for i in range(1, lines + 1))
+    for number, text in enumerate((tiles, "chr1\t0\t101\n" * lines)):
+        path.write_bytes(gzip.compress(text.encode()))
+        assert lines <= resources.lines_in(path) <= (3, 5)[number] * lines
+
+
 @pytest.mark.parametrize(("sequences", "members"), [(10_000, 3), (80_000, 4)])
 def test_averaging(tmp_path, sequences, members):
     found = stages.averaging(tmp_path, sequences, members)

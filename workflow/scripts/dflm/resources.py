@@ -394,28 +394,37 @@ def lines_in(path: str | os.PathLike, most: int = 20_000) -> int:
     path : path-like
         Plain or gzipped; an empty file has none.
     most : int
-        Lines that are read, behind a head of lines that begin with #. Where there are more, the
-        bytes that these took tell the number: those further on may be half as long.
+        Lines that are read at least, behind a head of lines that begin with #. Where there are
+        more, the bytes that these took tell the number: those further on may be half as long.
     """
-    size, lines, taken = os.stat(path).st_size, 0, 0
+    size, lines, begin = os.stat(path).st_size, 0, 0
     with open(path, "rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        text = gzip.GzipFile(fileobj=raw) if packed else raw
+        text = gzip.GzipFile(fileobj=_Sips(raw)) if packed else raw
         with contextlib.suppress(OSError, EOFError, zlib.error):
-            begin = 0
             for line in text:
-                if not line.startswith(b"#"):
-                    lines, taken = 1, len(line)
-                    break
-                begin += len(line)
-            at = raw.tell() if packed else begin
-            for line in itertools.islice(text, most - 1):
-                lines += not line.startswith(b"#")
-                taken += len(line)
-            if next(iter(text), b""):
-                return 2 * lines * (size - at) // max(1, raw.tell() - at if packed else taken)
+                if line.startswith(b"#"):
+                    continue
+                if not lines:
+                    begin = raw.tell()
+                lines += 1
+                if lines > most and raw.tell() > begin:
+                    return 2 * lines * (size - begin) // (raw.tell() - begin)
     return lines
+
+
+class _Sips:
+    """A file that is read in small pieces, so that its place tells how far unpacking has come.
+
+    How far gzip would read ahead depends on the version of Python.
+    """
+
+    def __init__(self, file):
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(min(size, 8192))
 
 
 def alleles_in(vcf: str | os.PathLike) -> int:
