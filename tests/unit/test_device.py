@@ -4,10 +4,12 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import dflm
 import pytest
 import torch
+from dflm import resources
 from dflm.training import device
 from dflm.training.device import (
     DETERMINISTIC,
@@ -50,12 +52,36 @@ def test_autocast_lowers_products_only_when_asked_to_and_keeps_no_casts(precisio
     assert (x @ weight).dtype == torch.float
 
 
-def test_a_gpu_reads_as_many_sequences_as_fill_it_and_its_memory_allows():
+@pytest.fixture
+def gpu_of(monkeypatch):
+    """Give this process a share of a GPU with so many GiB; a machine without one has to be told."""
+
+    def give(size, share=1.0):
+        properties = SimpleNamespace(total_memory=size * 2**30)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+        monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: share)
+
+    return give
+
+
+def test_a_gpu_reads_as_many_sequences_as_fill_it(gpu_of):
+    gpu_of(24)
     assert inference_batch(CPU, 1000, 101) == 1000
     assert inference_batch(CUDA, 1000, 101) == 2560
     assert inference_batch(CUDA, 4000, 101) == 4000
     assert inference_batch(CUDA, 16, 100_000) == 16
     assert inference_batch(CUDA, 16, 1000) == 2560 * 128 // 1000
+
+
+def test_a_small_gpu_or_a_share_reads_no_more_than_its_memory_allows(gpu_of):
+    full = {"k": 3, "embedding": 200, "hidden": 800, "layers": 6}
+    full |= {"detectors": 64, "detector_width": 15}
+    for size, share in ((8, 1.0), (32, 0.25), (12, 0.5)):
+        gpu_of(size, share)
+        rows = inference_batch(CUDA, 16, 101)
+        assert 500 < rows < 2560
+        assert resources.of_prediction(full, rows * 101) < 0.75 * size * share * 2**30
+    assert inference_batch(CUDA, 2000, 101) == 2000  # what was asked for stands
 
 
 @pytest.mark.parametrize("asked", ["1", "0", None])

@@ -65,7 +65,10 @@ def add_model(command: argparse.ArgumentParser, several: bool = False) -> None:
         help="of the CPU; default: all that this process may use, %(default)s here",
     )
     group.add_argument(
-        "--batch-size", type=at_least(1), default=256, help="windows at once; default %(default)s"
+        "--batch-size",
+        type=at_least(1),
+        default=256,
+        help="windows at once (a GPU takes as many more as fill it); default %(default)s",
     )
 
 

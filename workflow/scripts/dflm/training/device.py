@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 # Rows that fill 95 % of a big GPU's 132 multiprocessors, and a bound on their memory.
 FILLING_ROWS, FILLING_BASES = 2560, 2560 * 128
+# Of a GPU's memory for each base that is read at once: twice what one takes at full size.
+ALLOWED_FOR_BASE = 64 * 1024
 
 # Without it cuBLAS and cuDNN's recurrent layers may sum in another order at the next run. It is
 # the workspace that Hopper GPUs have anyway.
@@ -207,8 +209,12 @@ def inference_batch(device: torch.device, batch_size: int, width: int) -> int:
     Returns
     -------
     int
-        `batch_size`, or on a GPU as many more as fill it: results do not depend on it.
+        `batch_size`, or on a GPU as many more as fill it and its memory, or the share of it that
+        this process may take, allows: results do not depend on it.
     """
     if device.type != "cuda":
         return batch_size
-    return max(batch_size, min(FILLING_ROWS, FILLING_BASES // width))
+    whole = torch.cuda.get_device_properties(device).total_memory
+    allowed = whole * torch.cuda.get_per_process_memory_fraction(device)
+    bases = min(FILLING_BASES, int(allowed) // ALLOWED_FOR_BASE)
+    return max(batch_size, min(FILLING_ROWS, bases // width))
