@@ -19,8 +19,8 @@ def logs_there_are():
 EARLIER_LOGS = logs_there_are() if workflow.is_main_process else {}
 
 
-def unfinished_logs(dag, job):
-    """Return the logs, written by this run, of a job and of all it waited for that did not end.
+def unfinished_logs(dag, job, written):
+    """Return the logs, if `written` has them, of a job and of all it waited for that did not end.
 
     The earliest stand first, and the set's own before those that all sets share.
     """
@@ -30,7 +30,6 @@ def unfinished_logs(dag, job):
         if not (dag.finished(each) or not dag.needrun(each))
     ]
     waiting = sorted(reversed(waiting), key=lambda each: "dataset" not in each.wildcards_dict)
-    written = dict(logs_there_are().items() - EARLIER_LOGS.items())
     return [log for each in waiting for log in each.log if str(log) in written]
 
 
@@ -60,6 +59,7 @@ class LeftOver:
 
     def __init__(self, dag):
         self.dag, self.rows = dag, all_rows()
+        self.written = dict(logs_there_are().items() - EARLIER_LOGS.items())
         self.jobs = {path: job for job in dag.jobs for path in job.output}
         self.done = {
             path for path, job in self.jobs.items() if dag.finished(job) or not dag.needrun(job)
@@ -81,7 +81,7 @@ class LeftOver:
             name, result = row["dataset"], result_of(row)
             if result not in self.done and (name not in self.stats or result in self.jobs):
                 job = self.jobs.get(result) or self.jobs[self.split_of(row)]
-                found[name] = unfinished_logs(self.dag, job)
+                found[name] = unfinished_logs(self.dag, job, self.written)
         return found
 
     def logs_of(self, method):
