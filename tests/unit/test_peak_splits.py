@@ -97,6 +97,9 @@ class Split:
             assert all(end <= start for (_, end), (start, _) in pairwise(sorted(ends)))
         sides = [{either_strand(s) for _, s, _ in getattr(self, part)} for part in PARTS]
         assert sum(map(len, sides)) == len(set().union(*sides))
+        if self.stats["negatives"] != "shuffle":
+            negatives = [either_strand(s) for _, s, _ in self.rows(0, *PARTS)]
+            assert len(set(negatives)) == len(negatives)
         dropped, rows = self.stats["dropped"], self.stats["rows"]
         kept = len(self.rows(1, *PARTS)) + self.stats["shared_with_test"]
         assert kept + sum(dropped.values()) == sum(rows.values()) + dropped["unknown_contig"]
@@ -110,6 +113,9 @@ def test_repeats_of_the_genome_stand_in_one_place_alone(open_genome, tmp_path):
     copy = texts["chr1"][1000:1051].translate(str.maketrans("ACGT", "TGCA"))[::-1]
     texts["chr3"] = texts["chr3"][:2000] + copy + texts["chr3"][2051:]
     texts["chr2"] = texts["chr2"][:9000] + texts["chr2"][4000:4051] + texts["chr2"][9051:]
+    for contig in ("chr1", "chr3"):  # and negatives as other negatives of their own part
+        text = texts[contig]
+        texts[contig] = text[:6500] + text[6000:6051] + text[6551:]
     (tmp_path / "g.fa").write_text("".join(f">{name}\n{text}\n" for name, text in texts.items()))
     genome = open_genome(*shard_all(tmp_path / "g.fa", tmp_path, "chr3"))
     starts = range(1000, 5000, 500)
@@ -117,9 +123,9 @@ def test_repeats_of_the_genome_stand_in_one_place_alone(open_genome, tmp_path):
     own = [f"{c}\t{at + 5000}\t{at + 5051}" for c in ("chr1", "chr2", "chr3") for at in starts]
     split = Split(tmp_path / "s", genome, lines, own, negatives="bed", test=["chr1"]).check()
     assert split.stats["shared_with_test"] == 1
-    assert split.stats["background"]["repeats_left_out"] == 1
+    assert split.stats["background"]["repeats_left_out"] == 3
     assert len(split.rows(1, *PARTS)) == len(lines) - 1
-    assert len(split.rows(0, *PARTS)) == len(own) - 1
+    assert len(split.rows(0, *PARTS)) == len(own) - 3
 
 
 @settings(max_examples=30)

@@ -362,13 +362,16 @@ def _given(path, genome, held_out, placed, division, found) -> dict[str, list[Ro
 
 
 def _add_unlike(parts, made, found, where) -> None:
-    """Put negatives behind the positives, without those that stand elsewhere as another row."""
-    taken = [sequence for rows in parts.values() for _, sequence, _ in rows]
+    """Put negatives behind the positives, without those that stand there as another row."""
+    taken = {either_strand(sequence) for rows in parts.values() for _, sequence, _ in rows}
     repeated = 0
     for part in ("test", "validation", "train"):
-        kept, left_out = leave_out([sequence for _, sequence, _ in made[part]], taken)
-        repeated += left_out
-        rows = [made[part][i] for i in kept]
+        rows = []
+        for row in made[part]:
+            if (sequence := either_strand(row[1])) not in taken:
+                taken.add(sequence)
+                rows.append(row)
+        repeated += len(made[part]) - len(rows)
         if parts[part] and not rows:
             raise InputError(
                 f"no negative is left for the {part} part",
@@ -376,5 +379,4 @@ def _add_unlike(parts, made, found, where) -> None:
                 "give more of them, on the test contigs (peaks.test) and on others",
             )
         parts[part] = parts[part] + rows
-        taken += [sequence for _, sequence, _ in rows]
     found["background"]["repeats_left_out"] = repeated
