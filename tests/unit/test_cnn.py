@@ -138,7 +138,7 @@ def parts(tmp_path_factory):
     return made
 
 
-def train(parts, folder, **other):
+def train(parts, folder, negatives="shuffle", **other):
     made = {
         "weights": folder / "model.safetensors",
         "card": folder / "model.json",
@@ -150,7 +150,7 @@ def train(parts, folder, **other):
         **made,
         checkpoint=folder / "checkpoints" / "last.pt",
         args={**ARGS, **other},
-        negatives="shuffle",
+        negatives=negatives,
         seed=1,
         gpu=0,
         threads=1,
@@ -179,6 +179,16 @@ def predicted(model, parts, table, batch_size=64):
     assert header[2:] == ["probability", "probability_forward", "probability_reverse"]
     assert all(row[2] == row[3] == row[4] for row in rows)
     return np.array([int(row[1]) for row in rows]), np.array([float(row[2]) for row in rows])
+
+
+def test_negatives_are_drawn_anew_only_where_they_are_shuffles(parts, tmp_path):
+    def weights(folder, negatives, fresh):
+        made = train(parts, tmp_path / folder, negatives, fresh_negatives=fresh, epochs=2)
+        return made["weights"].read_bytes()
+
+    kept = weights("kept", "shuffle", False)
+    assert weights("fresh", "shuffle", True) != kept
+    assert weights("genomic", "genomic", True) == kept
 
 
 def test_a_motif_is_learnt_and_the_best_epoch_kept(parts, trained, tmp_path):

@@ -102,6 +102,9 @@ def test_pictures_and_page_are_whole_and_the_best_is_marked(task, tmp_path):
     assert best[SETS[0]][0].startswith("0.900")
     assert best[SETS[1]][0].startswith("0.830")  # the cnn's two seeds
     assert "one-hot CNN" in page
+    # A mean over fewer sets is not read beside the others unseen.
+    (means,) = [line for line in lines if "MEAN" in line]
+    assert ["(2 of 3 sets)" in cell for cell in means.split("<td")[2:]] == [False, True, False]
 
 
 def test_several_references_have_a_block_each(task, tmp_path):

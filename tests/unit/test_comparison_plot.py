@@ -90,6 +90,8 @@ def test_dots_are_the_scores_and_means_the_means():
         assert mean.get_offsets()[0].tolist() == [np.mean(values), len(scores) - 1 - i]
         assert tuple(lower.lines[i].get_xdata()) == bootstrap_mean(values, 100, 1)
     assert len(upper.collections[1].get_offsets()) == 13
+    told = ["(13 of 14 sets)" in text.get_text() for text in lower.texts]
+    assert told == [i == 1 for i in range(len(scores))]
     # Each row's line spans its dots.
     for line, one in zip(upper.lines, names, strict=True):
         values = [held[one] for held in scores.values() if one in held]

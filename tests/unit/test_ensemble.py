@@ -65,6 +65,8 @@ def test_it_is_calibrated_on_the_means_of_the_validation_part(members, tmp_path)
     forward, reverse = np.mean([one[2:] for one in read], axis=0)
     wanted = calibrate_strands(read[0][1], forward, reverse, fdr=0.1)
     assert card["calibration"] == json.loads(json.dumps(wanted))
+    reached = auroc(read[0][1], (forward + reverse) / 2)
+    assert card["metrics"] == {"validation_auroc": reached}
 
 
 def test_one_member_gives_its_own_predictions(members, tmp_path):

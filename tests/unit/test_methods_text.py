@@ -234,6 +234,9 @@ CASES = {
             "(Ghandi et al. 2014;",
             "shuffles drawn anew in each",
             "Wilcoxon",
+            "bootstrap intervals (2,000 resamples of sets)",
+            "A method's seeds were averaged within each set first",
+            "from the seed 3, in trainings from theirs",
         ],
         [],
     ),
@@ -300,6 +303,7 @@ def test_peaks_and_kinds_of_negatives_are_told_apart(defaults):
     text = written(config, [cut("C")])
     assert "from 1 ChIP-seq set. It was given as peaks" in text
     assert "Altschul" not in text
+    assert "one each in the same way" in written(config, [cut("C", "shuffle")])
     assert "would have been refused" not in text
     assert "Negatives were windows" not in text
 

@@ -150,6 +150,7 @@ def test_what_became_of_negatives_that_are_no_shuffles_is_told(told):
     told[2]["background"] = {"read": 9, "dropped": {"on_a_peak": 5, "overlap": 0, "ambiguous": 2}}
     page = set_page(*told, drawn(), both_strands=False)
     assert "Negatives left out: 5 on a peak; 2 with N." in page
+    assert "No sequence was left out" not in page
 
 
 def test_a_threshold_that_does_not_exist_is_a_dash(told):

@@ -192,6 +192,10 @@ CONFIGS = [
         "variants: {x: {finetune: {group_by: famly}}}",
         "finetune.group_by is famly; allowed: tf, cell_line or a column",
     ),
+    (
+        "ablations: [one_strand]\nensemble: [full, one_strand]",
+        "ensemble: one_strand predicts with another predict.both_strands than the configuration",
+    ),
     ("comparison: {references: [cnn]}", "comparison.references: cnn is no method.*full"),
     ("comparison: {metrics: [auc]}", r"comparison.metrics\[0\].*one of auroc"),
     ("gkm: {informative: 8, word: 6}", "gkm.informative is 8 and gkm.word 6"),

@@ -11,6 +11,7 @@ from bad_cases import REJECTED, attempt
 from bad_settings import CASES, PARSERS, SCHEMAS, read_settings
 from dflm.evaluation.baselines.lsgkm import LONGEST
 from dflm.evaluation.comparison import METRICS, TITLES
+from dflm.evaluation.methods_models import others
 from parsers import FEW, MANY, try_often
 from runs import NAMES, ROOT, rule_functions
 from snakemake.exceptions import WorkflowError
@@ -233,9 +234,20 @@ def test_every_shipped_method_has_a_title_and_its_place_in_the_schema(rules):
     assert schema["ablations"]["items"]["enum"] == list(rules["ABLATIONS"])
     assert tuple(schema["comparison"]["properties"]["metrics"]["items"]["enum"]) == METRICS
     assert rule_functions()["LONGEST_OF_LSGKM"] == LONGEST
-    assert {rules["FULL"], rules["ENSEMBLE"], *rules["BASELINES"], *rules["ABLATIONS"]} <= set(
-        TITLES
-    )
+    methods = {rules["FULL"], rules["ENSEMBLE"], *rules["BASELINES"], *rules["ABLATIONS"]}
+    assert methods <= set(TITLES)
+
+
+def test_the_methods_section_knows_every_shipped_method(rules):
+    config = {}
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    assert not rules["check_schema"](config, schema)
+    bare = len(others(config | {"baselines": [], "ablations": []}, []))
+    for kind, names in (("baselines", rules["BASELINES"]), ("ablations", rules["ABLATIONS"])):
+        for name in names:
+            text = others(config | {"baselines": [], "ablations": []} | {kind: [name]}, [])
+            assert len(text) > bare, name
+            assert " with ." not in text, name
 
 
 def test_the_shipped_configurations_are_right(rules, monkeypatch):

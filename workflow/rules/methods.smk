@@ -177,6 +177,11 @@ def check_methods(config, schema):
                 f"ensemble: {name} is no method of DFLM in this run{closest(name, known)} "
                 f"(there are: {', '.join(known)})"
             )
+        elif known[name]["predict"]["both_strands"] != config["predict"]["both_strands"]:
+            yield (
+                f"ensemble: {name} predicts with another predict.both_strands than the "
+                "configuration itself; take it out, or set it alike"
+            )
     if len(config["ensemble"]) == 1 and config["seeds"] == 1:
         yield (
             f"ensemble is {config['ensemble']} and seeds 1; it averages several trainings, so name "

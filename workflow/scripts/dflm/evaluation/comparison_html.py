@@ -69,7 +69,7 @@ def comparison_page(
     means = {one["method"]: one for one in compared if one["metric"] == metric}
     against = " and ".join(escape(titles.get(one, one)) for one in references)
     foot = "<td>MEAN</td>" + "".join(
-        f'<td class="n" title="{_interval(one, "low", "high")}">{_figure(one["mean"])}</td>'
+        f'<td class="n" title="{_interval(one, "low", "high")}">{_mean(one)}</td>'
         for one in (means[method] for method in scores)
     )
     columns = "".join(
@@ -97,6 +97,14 @@ corrected by Holm for the number of methods that a reference is compared with.</
 
 def _figure(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _mean(one: Mapping) -> str:
+    """Return a mean; how many sets it is over, where others have more."""
+    text = _figure(one["mean"])
+    if not one["missing"]:
+        return text
+    return f"{text} ({one['sets']} of {one['sets'] + one['missing']} sets)"
 
 
 def _interval(one: Mapping, low: str, high: str) -> str:

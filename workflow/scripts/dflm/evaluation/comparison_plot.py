@@ -115,10 +115,13 @@ def comparison_figure(
         values, place = [held[one] for one in sorted(held)], len(scores) - 1 - line
         low, high = bootstrap_mean(values, resamples, seed)
         mean = float(np.mean(values))
+        words = f"{mean:.3f}"
+        if len(values) < number:
+            words += f" ({len(values)} of {number} sets)"
         color = looks[method]["edgecolors"]
         if method in far:
             lower.annotate(
-                f"\N{LEFTWARDS ARROW} {mean:.3f}, left of the axis", (0, place), (6, 0),
+                f"\N{LEFTWARDS ARROW} {words}, left of the axis", (0, place), (6, 0),
                 xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
                 color=color, fontsize=7.5,
             )  # fmt: skip
@@ -128,7 +131,7 @@ def comparison_figure(
         lower.plot([low, high], [place] * 2, color=color, linewidth=1.6, solid_capstyle="butt")
         lower.scatter([mean], [place], **looks[method])
         lower.annotate(
-            f"{mean:.3f}", (high, place), (6, 0), textcoords="offset points", va="center",
+            words, (high, place), (6, 0), textcoords="offset points", va="center",
             color=INK, fontsize=7.5, annotation_clip=False,
         )  # fmt: skip
     upper.set_title(f"{_word(metric)} on the test file, a dot a method and set")

@@ -11,6 +11,7 @@ from dflm.calibration import calibrate_strands
 from dflm.errors import InputError
 from dflm.files import read_json, write_json
 from dflm.predictions import read_strands, write_predictions
+from dflm.scores import auroc
 from dflm.software import made_by
 
 ENSEMBLE = "dflm-ensemble"
@@ -37,7 +38,8 @@ def average(
         Their tables of the same validation and test sequences, see
         `dflm.predictions.write_predictions`.
     card : Path
-        JSON to write: the members' weights by their checksums, and the calibration.
+        JSON to write: the members' weights by their checksums, the AUROC on the validation
+        sequences, and the calibration.
     predictions : Path
         TSV of the test sequences to write.
     fdr : float
@@ -56,6 +58,7 @@ def average(
     predictive uncertainty estimation using deep ensembles", NeurIPS 2017.
     """
     _, labels, forward, reverse = mean_of(validation)
+    reached = auroc(labels, (forward + reverse) / 2 if both_strands else forward)
     calibration = calibrate_strands(labels, forward, reverse, fdr=fdr)
     names, labels, forward, reverse = mean_of(test)
     chosen = calibration["both_strands" if both_strands else "one_strand"]
@@ -71,6 +74,7 @@ def average(
             "members": [
                 {"sha256": one["sha256"], "seed": one["training"]["seed"]} for one in members
             ],
+            "metrics": {"validation_auroc": reached},
             "calibration": calibration,
             **made_by(),
         },

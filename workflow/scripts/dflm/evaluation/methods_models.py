@@ -291,6 +291,9 @@ def others(config: Mapping, used: Sequence[Mapping]) -> str:
     if any(config[key] for key in ("baselines", "ablations", "variants", "ensemble")):
         texts.append(
             "Methods were compared by paired Wilcoxon tests over the sets, corrected for several "
-            "comparisons (Holm 1979)."
+            "comparisons (Holm 1979); intervals of means and differences are bootstrap intervals "
+            f"({number(config['comparison']['resamples'])} resamples of sets)."
         )
+        if config["seeds"] > 1:
+            texts.append("A method's seeds were averaged within each set first.")
     return " ".join(texts)

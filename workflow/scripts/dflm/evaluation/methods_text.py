@@ -222,11 +222,15 @@ def negatives(config: Mapping, used: Sequence[Mapping]) -> str:
     peaks, per = config["peaks"], config["chipseq"]["negatives_per_positive"]
     kinds = Counter(one["negatives"] for one in used)
     each = f"Each training and validation positive was given {count(per, 'negative')}"
+    shuffled = [one for one in used if one["negatives"] == "shuffle"]
+    of_test = ""
+    if any("test_contigs" in one for one in shuffled):
+        of_test = " Test peaks cut out of the genome were given one each in the same way."
     described = {
         "shuffle": (
             f"{each} by dinucleotide shuffling: uniform draws over Eulerian paths (Altschul and "
             "Erickson 1985), with exactly the positive's counts of all dinucleotides, on the "
-            "positive's side of the split."
+            f"positive's side of the split.{of_test}"
         ),
         "genomic": (
             f"{each}, a window of the genome at least {count(peaks['distance'], 'base')} away from "
@@ -325,9 +329,11 @@ def software(facts: Mapping) -> str:
     torch = sorted({card["torch_version"] for card in facts["cards"]})
     versions = [f"DFLM {listed(dflm)}", f"PyTorch {listed(torch)}"] if dflm else []
     versions += [f"{name} {value}" for name, value in facts["versions"].items()]
+    config = facts["config"]
+    others = ", in trainings from theirs" if config["seeds"] > 1 else ""
     return (
         f"All was run with {listed(versions)}. Every random choice followed from the seed "
-        f"{facts['config']['seed']}."
+        f"{config['seed']}{others}."
     )
 
 

@@ -294,8 +294,10 @@ def _dropped(stats: Mapping) -> str:
         )
         if number
     ]
-    text = f"Left out: {'; '.join(parts)}." if parts else "No sequence was left out."
-    return text + _background(stats.get("background") or {})
+    negatives = _background(stats.get("background") or {})
+    if parts:
+        return f"Left out: {'; '.join(parts)}.{negatives}"
+    return f"No {'positive' if negatives else 'sequence'} was left out.{negatives}"
 
 
 def _background(found: Mapping) -> str:
