@@ -166,6 +166,9 @@ def print_space(args: argparse.Namespace) -> None:
     batch, bptt = chosen["pretrain"]["batch_size"], chosen["pretrain"]["bptt"]
     fine, head = chosen["finetune"]["batch_size"], chosen["classifier"]["batch_size"]
     rows = 2 * args.peaks + args.test
+    shape = model | {"detectors": chosen["classifier"]["head"]["detectors"]}
+    once = chosen["predict"]["batch_size"]
+    predicting = resources.predicting_on_device(shape, once, WIDTH)
     print("\n| stage | host memory asked for | device memory |")
     print("|---|---|---|")
     table = [
@@ -181,9 +184,11 @@ def print_space(args: argparse.Namespace) -> None:
         ),
         (
             "classifying",
-            resources.classifying(model, head, rows, WIDTH),
-            resources.on_device(model, head * WIDTH),
+            resources.classifying(shape, head, rows, WIDTH),
+            # Its validation reads as many rows at once as a prediction.
+            max(resources.on_device(shape, head * WIDTH), predicting),
         ),
+        ("predicting", resources.predicting(shape, once, rows, WIDTH), predicting),
     ]
     for name, host, device in table:
         print(f"| {name} | {host / GIB:.1f} GiB | {device / GIB:.1f} GiB |")

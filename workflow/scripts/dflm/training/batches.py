@@ -79,7 +79,8 @@ class BPTTStream:
     Parameters
     ----------
     codes : Tensor of uint8, shape (n,), or Corpus
-        The corpus, with one N between pieces that do not belong together.
+        The corpus, with so many N between pieces that do not belong together that a token on one
+        side is none of the next on the other: one, or `stride` - `k` + 1 where that is more.
     k, stride : int
     batch_size : int >= 1
         Number of streams, B; fewer when the corpus is too short for them.

@@ -98,7 +98,7 @@ def haplotypes(
     Parameters
     ----------
     variant : Variant
-        One that `why_not` has nothing against.
+        One that `why_not` has nothing against, and that `fits` the width.
     genome : Genome
     width : int
         Bases of a window.

@@ -80,7 +80,8 @@ class Scored:
 
     variants: list[Variant]
     reasons: list[str | None]
-    """Why an allele is not scored; None where it is. One a variant."""
+    """Why no model scores an allele; None where one may, unless it is too long for all. One a
+    variant."""
     models: list[str] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
     rows: list[np.ndarray] = field(default_factory=list)
