@@ -200,7 +200,12 @@ def genome(
 
 _INDEX = "chr1\t240\t15\t60\t61\nchr2\t120\t274\t60\t61\n"
 _OTHER = (
-    "is not the index of its FASTA file; delete it: it is made again, if the file is one of DNA"
+    "is not the index of its FASTA file; delete it: it is made again, if the file is one of DNA and"
+)
+_MORE = b">chr3 more\nACGT\n"
+_INDEX_LATER = "".join(
+    "\t".join((name, length, str(int(offset) + len(_MORE)), *lines)) + "\n"
+    for name, length, offset, *lines in (row.split("\t") for row in _INDEX.splitlines())
 )
 _BOTH = "its .fai and .gzi files are not the index of this file; delete both"
 _BLOCKS = b"".join(number.to_bytes(8, "little") for number in (1, 40, 100))
@@ -235,6 +240,10 @@ GENOMES = [
     genome(
         "an index of another file", valid.FASTA.replace(b"a contig", b"another"), _OTHER, _INDEX
     ),
+    genome("an index without the last contig", valid.FASTA + _MORE, _OTHER, _INDEX),
+    genome("an index without the first contig", _MORE + valid.FASTA, _OTHER, _INDEX_LATER),
+    genome("an index of other names", valid.FASTA, _OTHER, _INDEX.replace("chr2", "chr5")),
+    genome("a name that comes twice", valid.FASTA + _MORE.replace(b"3", b"1"), _OTHER),
     genome("an index of a longer contig", valid.FASTA, _OTHER, _INDEX.replace("240", "300")),
     genome("an index of a shorter contig", valid.FASTA, _OTHER, _INDEX.replace("240", "180")),
     genome("an index of other lines", valid.FASTA, _OTHER, _INDEX.replace("60\t61", "50\t51")),

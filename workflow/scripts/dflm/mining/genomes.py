@@ -6,6 +6,7 @@ import os
 import zlib
 from abc import ABC, abstractmethod
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
@@ -175,11 +176,13 @@ class _Blocks:
 
 
 def _check_index(path: str | os.PathLike, plain: bool) -> None:
-    """Refuse an index whose contigs do not begin and end where those of the FASTA file do.
+    """Refuse an index that does not have all contigs of the FASTA file, by name and place.
 
-    htslib takes what it finds, so that the index of an earlier file would give other bases.
+    htslib takes what it finds, so that the index of an earlier file would give other bases. Of two
+    contigs with one name it has the first.
     """
-    index, made = f"{os.fspath(path)}.fai", "made again, if the file is one of DNA"
+    index = f"{os.fspath(path)}.fai"
+    made = "made again, if the file is one of DNA and no name comes twice"
     wrong = InputError("is not the index of its FASTA file", index, f"delete it: it is {made}")
     if not plain:
         what = "its .fai and .gzi files are not the index of this file"
@@ -193,17 +196,29 @@ def _check_index(path: str | os.PathLike, plain: bool) -> None:
         try:
             if not plain:
                 read_at = _Blocks(path, fasta).read_at
-            for _, line in text_lines(index):
-                length, offset, bases, width = map(int, line.split("\t")[1:5])
-                begins = read_at(offset - 1, 1) == b"\n"
+            rows = [line.split("\t")[:5] for _, line in text_lines(index)]
+            contigs = [(name, *map(int, numbers)) for name, *numbers in rows]
+            before = 0
+            for name, length, offset, bases, width in sorted(contigs, key=itemgetter(2)):
+                *others, own = _headers(read_at(before, offset - before)) or [None]
                 # Behind the last base; nothing where that was the file's last letter.
                 full, rest = divmod(max(length, 1) - 1, bases)
                 end = read_at(offset + full * width + rest, width - bases + 2)
                 behind = end[1:].lstrip(b"\r\n")
-                if not begins or end[:1] in (b"", b"\n", b">") or behind[:1] not in (b"", b">"):
+                named = (own or b"").split()[:1] == [name.encode()] and None not in others
+                if not named or end[:1] in (b"", b"\n", b">") or behind[:1] not in (b"", b">"):
                     raise wrong
+                before = offset + full * width + rest + 1
+            if None in _headers(read_at(before, 2**16)):
+                raise wrong
         except (ValueError, ArithmeticError, OSError, zlib.error):
             raise wrong from None
+
+
+def _headers(text: bytes) -> list[bytes | None]:
+    """Return the headers that stand between two contigs; None for each line that is none."""
+    lines = [line for line in text.replace(b"\r", b"\n").split(b"\n") if line]
+    return [line[1:] if line[:1] == b">" else None for line in lines]
 
 
 def open_genome(path: str | os.PathLike) -> Genome:
