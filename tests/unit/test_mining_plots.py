@@ -122,9 +122,18 @@ def texts(figure):
 def test_effects_are_read_by_model(effects):
     models = effect_plot.read_effects(effects)
     assert list(models) == ["MYC", "SRF"]
-    assert models["MYC"].names == ["rs1", "chr1:9 A>G"]
-    assert models["MYC"].deltas == [-3.5, 0.2]
-    assert models["SRF"].q_values == [0.9, 0.9]
+    assert models["MYC"].names == {0: "rs1"}
+    assert list(models["MYC"].deltas) == [-3.5, 0.2]
+    assert list(models["SRF"].q_values) == [0.9, 0.9]
+
+
+def test_of_many_models_those_that_are_drawn_are_read(tmp_path):
+    row = ("chr1", "9", ".", "A", "G")
+    rows = [(*row, f"m{i}", "scored", "0.2", "0.01") for i in range(effect_plot.MOST + 2)]
+    models = effect_plot.read_effects(table(tmp_path / "a.tsv", rows))
+    assert len(models) == effect_plot.MOST + 2
+    assert sum(len(found.deltas) for found in models.values()) == effect_plot.MOST
+    assert models["m0"].names == {0: "chr1:9 A>G"}
 
 
 def test_what_stands_out_is_counted_and_named(effects, tmp_path):
@@ -153,7 +162,7 @@ def test_effects_without_p_values_and_without_any(tmp_path):
 def test_a_drawing_stays_small_whatever_the_number(tmp_path):
     rng = np.random.default_rng(0)
     found = effect_plot.Effects(
-        [f"rs{i}" for i in range(50_000)], rng.normal(size=50_000).tolist(), [0.01] * 50_000
+        rng.normal(size=50_000), [0.01] * 50_000, {i: f"rs{i}" for i in range(50_000)}
     )
     axes = effect_plot.effects_figure({"MYC": found}).axes[0]
     assert sum(len(line.get_xdata()) for line in axes.lines) <= 2 * effect_plot.DOTS + 2

@@ -271,6 +271,40 @@ def test_a_vcf_comes_back_with_what_variants_do(scorer, world, vcf, tmp_path):
     assert write_variant_table(tmp_path / "t.tsv", scored) == 4
 
 
+def test_a_vcf_s_own_values_stand_as_they_did(scorer, world, tmp_path):
+    genome, (known, *_), _, _, _ = world
+    own = '##INFO=<ID=DFLMSCORE,Number=1,Type=Float,Description="another\'s">'
+    head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>", own]
+    head.append('##INFO=<ID=BIG,Number=1,Type=Integer,Description="b">')
+    head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    fields = ["chr1", str(known.position + 1), "rs", known.ref, known.alt, "1234567.89", "."]
+    info = "DFLMSCORE=0.123456789;BIG=3000000000"
+    path, out = tmp_path / "in.vcf", tmp_path / "out.vcf"
+    path.write_text("\r\n".join([*head, "\t".join([*fields, info]), ""]))
+    for _ in range(2):  # what an earlier call wrote is replaced
+        found = read_variants(path)
+        scored = score_variants(
+            [one for _, one in found], genome, [scorer], VariantSettings(null="none", step=20)
+        )
+        write_variants(out, path, scored, [record for record, _ in found])
+        *lines, last = out.read_text().splitlines()
+        assert own in lines
+        *told, annotated = last.split("\t")
+        assert told == fields
+        assert annotated.startswith(f"{info};DFLM=")
+        assert annotated.count("DFLM=") == 1
+        path = out.rename(tmp_path / "again.vcf")
+
+
+def test_few_null_variants_for_many_alleles_are_told(scorer, world, caplog):
+    genome, variants, _, _, _ = world
+    many = variants[:3]
+    for size, told in ((20, True), (100, False)):
+        caplog.clear()
+        score_variants(many, genome, [scorer], VariantSettings(null_size=size, step=20))
+        assert ("give more by --null-size" in caplog.text) == told
+
+
 def test_several_models_have_a_line_each(scorer, world):
     genome, variants, _, _, _ = world
     again = type(scorer)(scorer.model, scorer.card, "AGAIN", scorer.device, precision="fp32")
@@ -279,6 +313,21 @@ def test_several_models_have_a_line_each(scorer, world):
     lines = [line.split("\t") for line in variant_lines(scored)]
     assert [line[5] for line in lines] == ["PLANTED", "AGAIN"] * 2
     assert lines[0][7:] == lines[1][7:]
+
+
+def test_a_null_has_no_more_n_in_its_windows_than_the_variants(world, tmp_path):
+    genome, variants, _, _, _ = world
+    one = next(v for v in variants if len(v.ref) == len(v.alt) == 1)
+    codes = genome.codes("chr1", 0, genome.lengths["chr1"]).copy()
+    codes[one.position + 20 : one.position + 200] = N
+    masked = open_genome(write_fasta(tmp_path / "n.fa", {"chr1": codes}))
+    found = [haplotypes(one, masked, WIDTH, 1, 0.0)]
+    assert (found[0].ref == N).any()
+    for drawn in shuffled_null(found, [(1, 1)], 20, 1):
+        windows = drawn.starts[:, None] + np.arange(WIDTH)
+        assert not (drawn.ref[windows] == N).any()
+        assert not (drawn.alt[windows] == N).any()
+        assert (drawn.ref == N).sum() == (found[0].ref == N).sum()
 
 
 def test_a_null_keeps_alleles_and_composition(world):

@@ -55,7 +55,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--null-size",
         type=options.at_least(20),
         default=1000,
-        help="variants that p-values rest on; default %(default)s",
+        help="variants that p-values rest on; of N alleles, H hits reach a q of N / H / this at "
+        "best; default %(default)s",
     )
     options.add_seed(command)
     output = command.add_argument_group("output (at least one)")
@@ -70,6 +71,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    from dflm.mining.output import check_writable
     from dflm.mining.variants.annotation import annotate
     from dflm.mining.variants.scored import VariantSettings
 
@@ -79,6 +81,9 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--plot is drawn from a file", mend="give --tsv FILE")
     if args.vcf == "-" and args.out is not None:
         raise InputError("the annotated VCF needs a file to read twice", mend="give --vcf FILE")
+    for path in (args.tsv, args.out, args.plot):
+        if path is not None:
+            check_writable(path)
     settings = VariantSettings(
         args.stride, args.max_n, args.on_mismatch, args.null, args.null_size, args.seed
     )

@@ -96,8 +96,8 @@ def shuffled_null(
 ) -> list[Haplotypes]:
     """Draw variants like those given in surroundings without meaning.
 
-    Each is one of the given variants with both flanks dinucleotide-shuffled: the same alleles
-    and composition, by chance in some motif or not.
+    Each is one of the given variants with both flanks dinucleotide-shuffled, as far as its windows
+    reach: the same alleles and composition, by chance in some motif or not.
 
     Parameters
     ----------
@@ -112,29 +112,42 @@ def shuffled_null(
     chosen = np.concatenate([rng.permutation(len(found)) for _ in range(-(-size // len(found)))])[
         :size
     ]
-    flanks: list[np.ndarray] = []
-    for row in chosen:
-        one, (ref, alt) = found[row], alleles[row]
-        left = _left(one, ref, alt)
-        # The flank behind the shorter allele reaches farther; it is shuffled whole.
-        flanks += [one.ref[:left], (one.ref[left + ref :], one.alt[left + alt :])[alt < ref]]
-    flanks = dinucleotide_shuffle_list(flanks, seed)
+    surroundings = [_flanks(found[row], *alleles[row]) for row in chosen]
+    shuffled = dinucleotide_shuffle_list(
+        [flank for one in surroundings for flank in (one[0][one[2] :], one[1][: one[3]])], seed
+    )
     drawn = []
-    for place, row in enumerate(chosen):
+    for place, (row, (before, after, first, end)) in enumerate(
+        zip(chosen, surroundings, strict=True)
+    ):
         one, (ref, alt) = found[row], alleles[row]
-        left, before, after = _left(one, ref, alt), flanks[2 * place], flanks[2 * place + 1]
         both = [
-            np.concatenate([before, allele[left : left + length], after])[: len(one.ref)]
+            np.concatenate(
+                [
+                    before[:first],
+                    shuffled[2 * place],
+                    allele[len(before) : len(before) + length],
+                    shuffled[2 * place + 1],
+                    after[end:],
+                ]
+            )[: len(one.ref)]
             for allele, length in ((one.ref, ref), (one.alt, alt))
         ]
         drawn.append(Haplotypes(*both, one.starts, one.start))
     return drawn
 
 
-def _left(one: Haplotypes, ref: int, alt: int) -> int:
-    """Return the bases before the variant, width - longest, of 2 width - longest."""
-    longest = max(ref, alt)
-    return (len(one.ref) + longest) // 2 - longest
+def _flanks(one: Haplotypes, ref: int, alt: int) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """Return what is before a variant and behind it, and from where to where windows read these.
+
+    The flank is that behind the shorter allele, which reaches farther.
+    """
+    longest, shortest = max(ref, alt), min(ref, alt)
+    width = (len(one.ref) + longest) // 2
+    left = width - longest
+    after = (one.ref[left + ref :], one.alt[left + alt :])[alt < ref]
+    end = int(one.starts.max()) + width - left - shortest
+    return one.ref[:left], after, int(one.starts.min()), end
 
 
 def significance(deltas: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

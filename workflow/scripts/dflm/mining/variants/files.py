@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dflm.errors import InputError
-from dflm.files import atomic_path
+from dflm.files import atomic_path, open_text
 from dflm.mining.output import write_lines
 from dflm.mining.variants.alleles import NO_WINDOW, TOO_LONG, Variant, fits
 from dflm.mining.variants.scored import Scored
@@ -182,21 +182,36 @@ def write_variants(
     }
     with atomic_path(path) as temporary, _open(source) as before:
         lines = str(before.header).splitlines()
-        lines = [line for line in lines if not line.startswith(f"##INFO=<ID={INFO}")]
+        ours = tuple(f"##INFO=<ID={name}," for name in described)
+        lines = [line for line in lines if not line.startswith(ours)]
         lines[-1:-1] = [
             f'##INFO=<ID={name},Number=.,Type=String,Description="{text}">'
             for name, text in described.items()
         ]
         with pysam.BGZFile(str(temporary), "wb") if packed else open(temporary, "wb") as after:
             after.write(("\n".join(lines) + "\n").encode())
-            for number, record in enumerate(before):
-                # By text: pysam would complete a changed record, by an END for one.
-                fields = str(record).rstrip("\n").split("\t")
+            for number, record in enumerate(_lines(before, source)):
+                fields = record.split("\t")
                 fields[7] = _annotated(fields[7], scored, of_record.get(number, []))
                 after.write(("\t".join(fields) + "\n").encode())
         _remove_indexes(path)  # lest the new file stand beside that of an earlier call
     if packed:
         _index(path)
+
+
+def _lines(file, source: str | os.PathLike) -> Iterator[str]:
+    """Yield the lines of a VCF file's records, as they stand in it.
+
+    pysam would round numbers, and complete a changed record, by an END for one.
+    """
+    if file.format == "BCF":
+        for record in file:
+            yield str(record).rstrip("\n")
+        return
+    with open_text(source) as lines:
+        for line in lines:
+            if (text := line.rstrip("\r\n")) and not text.startswith("#"):
+                yield text
 
 
 def _remove_indexes(path: str | os.PathLike) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import matplotlib
@@ -29,21 +30,21 @@ class Effects:
 
     Parameters
     ----------
-    names : list of str
-        An id, or place and alleles where the variant has none.
-    deltas : list of float
+    deltas : sequence of float
         Changes of the log-odds.
-    q_values : list of float
+    q_values : sequence of float
         NaN where no p-values were asked for.
+    names : mapping of int to str
+        By place, of those that stand out: an id, or place and alleles where the variant has none.
     """
 
-    names: list[str] = field(default_factory=list)
-    deltas: list[float] = field(default_factory=list)
-    q_values: list[float] = field(default_factory=list)
+    deltas: Sequence[float] = field(default_factory=lambda: array("d"))
+    q_values: Sequence[float] = field(default_factory=lambda: array("d"))
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def read_effects(table: str | os.PathLike) -> dict[str, Effects]:
-    """Read the scored alleles of each model out of a table of effects.
+    """Read the scored alleles of each model out of a table of effects, of those to be drawn.
 
     Raises
     ------
@@ -51,8 +52,12 @@ def read_effects(table: str | os.PathLike) -> dict[str, Effects]:
         If this is no such table.
     """
     models: dict[str, Effects] = {}
+    drawn: set[str] = set()
     for line, row in read_records(table, _NEEDED, "score the variants again"):
         found = models.setdefault(row["model"], Effects())
+        if len(models) > MOST and row["model"] not in drawn:
+            continue
+        drawn.add(row["model"])
         if row["status"] != "scored":
             continue
         delta = _number(row["delta_log_odds"])
@@ -61,7 +66,8 @@ def read_effects(table: str | os.PathLike) -> dict[str, Effects]:
             what = f"line {line} has no change of the log-odds, or no q"
             raise InputError(what, table, "score the variants again")
         place = f"{row['contig']}:{row['position']} {row['ref']}>{row['alt']}"
-        found.names.append(place if row["id"] in (".", "") else row["id"])
+        if q_value <= ALPHA:
+            found.names[len(found.deltas)] = place if row["id"] in (".", "") else row["id"]
         found.deltas.append(delta)
         found.q_values.append(q_value)
     return models

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 NULLS = ("shuffled", "matched", "none")
 ON_MISMATCH = ("skip", "fail")
+LEAST_Q = 0.05
+"""What a single hit should be able to reach; if it cannot, the log warns."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,12 @@ def score_variants(
         effects = effects_of(scorer, found, size)
         p = q = np.full(len(found), np.nan)
         if found and settings.null != "none":
+            if len(found) > LEAST_Q * (1 + settings.null_size):
+                log.warning(
+                    "of %d alleles one alone cannot reach q %g by %d null variants: q is at least "
+                    "alleles / hits / null variants; give more by --null-size",
+                    *(len(found), LEAST_Q, settings.null_size),
+                )
             null = _null(found, settings)
             p, q = significance(
                 effects.delta_log_odds, effects_of(scorer, null, size).delta_log_odds
