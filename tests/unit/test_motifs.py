@@ -217,7 +217,9 @@ def test_a_motif_s_strand_tells_that_of_a_call(tmp_path):
     from dflm.mining.genomes import open_genome
 
     genome = open_genome(write_fasta(tmp_path / "g.fa", {"c": codes}))
-    locate = locator(genome, [sharp("m", MOTIF), sharp("neg_0", "AAAAAAAA")])
+    against = "".join("ACGT"[code] for code in codes[54:63])
+    locate = locator(genome, [sharp("neg_0", against), sharp("m", MOTIF), sharp("neg_1", MOTIF)])
+    assert locate("c", 53, 80)[1] == "m"  # though the first one matches better there
     assert locate("c", 40, 80)[:4] == ("+", "m", "50", "59")
     assert locate("c", 100, 140)[:4] == ("-", "m", "120", "129")
     assert locate("c", 0, 5) == (".",) * 5

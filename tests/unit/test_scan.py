@@ -142,7 +142,7 @@ def test_calls_tell_the_planted_strand_and_place(scorer, world, tmp_path):
     _, sites, path = world
     matrix = np.full((len(MOTIF), 4), 0.01)
     matrix[np.arange(len(MOTIF)), encode(MOTIF)] = 0.97
-    locate = locator(open_genome(path), [Motif("planted", matrix, 0), Motif("neg_1", matrix, 0)])
+    locate = locator(open_genome(path), [Motif("neg_1", matrix, 0), Motif("planted", matrix, 0)])
     pieces = scanned(scorer, path, tmp_path).pieces()
     lines = list(call_lines(pieces, scorer, SETTINGS, 0.9, WIDTH, locate))
     right = []
@@ -301,7 +301,9 @@ def test_parts_of_another_scan_are_not_used(scorer, world, tmp_path):
     assert parts.kept == 0
 
 
-def test_a_scan_is_known_by_all_that_its_scores_depend_on(planted_model, world, tmp_path):
+def test_a_scan_is_known_by_all_that_its_scores_depend_on(
+    planted_model, world, tmp_path, monkeypatch
+):
     model, path = tmp_path / "model", tmp_path / "g.fa"
     shutil.copytree(planted_model, model)
     shutil.copy2(world[2], path)
@@ -316,7 +318,9 @@ def test_a_scan_is_known_by_all_that_its_scores_depend_on(planted_model, world, 
     weights[-1] ^= 1
     (model / "model.safetensors").write_bytes(weights)
     known.append(scan_identity(model, path, SETTINGS, bf16=False))
-    assert len({json.dumps(one, sort_keys=True) for one in known}) == len(known) == 7
+    monkeypatch.delitem(sys.modules, "dflm.mining.scan.tiles")  # as if the code were without it
+    known.append(scan_identity(model, path, SETTINGS, bf16=False))
+    assert len({json.dumps(one, sort_keys=True) for one in known}) == len(known) == 8
 
 
 def test_stopped_regions_go_on_and_another_scan_begins_anew(scorer, world, tmp_path, monkeypatch):
@@ -446,6 +450,9 @@ def test_outputs_that_cannot_be_written_are_told_before_anything_is_scored(
     monkeypatch.setattr(files, "_scan_genome", lambda *_: calls.read_text() and pytest.fail("end"))
     with pytest.raises(pytest.fail.Exception, match="end"):
         scan_to_files(scorer, planted_model, SETTINGS, ScanOutput(calls=calls), genome=path)
+    output = ScanOutput(calls=calls, motifs=tmp_path / "typo.meme")
+    with pytest.raises(InputError, match="typo.meme"):
+        scan_to_files(scorer, planted_model, SETTINGS, output, genome=path)
     assert calls.read_text() == "of before\n"
     assert [one.name for one in tmp_path.iterdir()] == ["calls.bed"]
 

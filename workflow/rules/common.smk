@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from snakemake import __version__ as SNAKEMAKE
 from snakemake.exceptions import IncompleteCheckpointException

@@ -140,6 +140,8 @@ rule write_motif_page:
     resources:
         mem_mb=growing(2000),
         runtime=growing(20),
+    params:
+        database=os.path.basename(urlsplit(config["mining"]["motifs"]["database"] or "").path),
     script:
         "../scripts/write_motif_page.py"
 

@@ -13,4 +13,5 @@ write_motif_page(
     Path(snakemake.output.page).parent,
     matches=snakemake.input.get("matches"),
     database=snakemake.input.get("database"),
+    called=snakemake.params.database,
 )

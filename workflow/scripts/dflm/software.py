@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +29,19 @@ def installed(names: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def code_digest() -> str:
+    """Return a checksum of the files of this library that the process has imported so far."""
+    files = {
+        module.__file__
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] == HERE.name and getattr(module, "__file__", None)
+    }
+    digest = hashlib.sha256()
+    for path in sorted(files, key=lambda path: Path(path).resolve().relative_to(HERE).parts):
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
 
 
 def made_by() -> dict:

@@ -52,8 +52,12 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from dflm.mining.attribution.files import save_attributions
     from dflm.mining.attribution.top_sites import plot_top_sites
+    from dflm.mining.output import check_writable
 
     options.one_source(args, ("fasta", "tsv", "bed"))
+    for path in (args.output, args.logos):
+        if path is not None:
+            check_writable(path)
     scorer = options.load_scorer(args)
     found = options.attributions(args, scorer)
     save_attributions(args.output, found)

@@ -28,7 +28,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     options.add_model(command)
     options.add_sequences(command)
     command.add_argument(
-        "--attributions", metavar="FILE", type=Path, help="npz of dflm attribute, instead"
+        "--attributions",
+        metavar="FILE",
+        type=Path,
+        help="npz of dflm attribute, instead; takes all of them",
     )
     options.add_windows(command, "default: an eighth of the width")
     command.add_argument(
@@ -64,10 +67,15 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from dflm.mining.attribution.files import load_attributions
     from dflm.mining.motifs.folder import find_motifs
+    from dflm.mining.motifs.files import read_meme
+    from dflm.mining.output import check_writable
 
     given = (args.fasta, args.tsv, args.bed)
     if args.attributions is not None and any(given):
         raise InputError("both sequences and attributions are given", mend="give one of them")
+    if args.database is not None:
+        read_meme(args.database)  # before hours go into what it is compared with
+    check_writable(args.output / "motifs.meme")
     scorer = options.load_scorer(args)
     if args.attributions is not None:
         found = load_attributions(args.attributions)

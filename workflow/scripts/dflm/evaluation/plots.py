@@ -49,9 +49,9 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 
 def fit_title(text: str, width: float) -> str:
-    """Cut a title to the characters that fit on `width` inches."""
+    """Cut a title to the characters that fit on `width` inches; its $ are no mathematics."""
     room = int(width * 11)
-    return text if len(text) <= room else text[: room - 1] + "…"
+    return (text if len(text) <= room else text[: room - 1] + "…").replace("$", r"\$")
 
 
 def plot_roc(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,7 @@ def _readme(name: str, card: Mapping, metrics: Mapping, motifs: bool) -> str:
     beside = ""
     if detectors := shape.get("detectors"):
         beside = f", and {detectors} motif detectors of {shape.get('detector_width')} tokens"
+    word = shlex.quote(name)
     lines = [
         f"# {name}",
         "",
@@ -101,7 +103,7 @@ def _readme(name: str, card: Mapping, metrics: Mapping, motifs: bool) -> str:
     lines += [
         f"* made by DFLM {card.get('dflm_version')}; provenance stands in model.json",
         "",
-        f"`dflm info {name}` shows more and checks the files, `dflm predict {name} --fasta FILE` "
+        f"`dflm info {word}` shows more and checks the files, `dflm predict {word} --fasta FILE` "
         "scores sequences.",
         f"`sha256sum -c {SUMS}` checks the folder. thresholds.tsv holds probabilities to call by.",
     ]

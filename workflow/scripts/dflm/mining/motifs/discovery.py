@@ -42,7 +42,6 @@ def about_motifs(found: AttributionSet, motifs: Sequence[Motif], used: str) -> d
         "attribution": found.method,
         "finder": used,
         "sequences": len(found),
-        "database": None,
         "motifs": [motif.name for motif in motifs],
     }
 

@@ -76,11 +76,9 @@ def find_motifs(
     write_motifs(motifs, folder / "motifs.meme", folder / "motifs.transfac")
     matches = compare(motifs, targets) if targets else []
     write_matches(folder / "matches.tsv", matches)
-    about = about_motifs(found, motifs, used)
-    if targets:
-        about["database"] = Path(database).name
-    write_json(folder / "motifs.json", about)
-    describe_motifs(found, motifs, used, matches, targets, about.get("database"), folder)
+    write_json(folder / "motifs.json", about_motifs(found, motifs, used))
+    name = Path(database).name if database is not None else None
+    describe_motifs(found, motifs, used, matches, targets, name, folder)
     return motifs
 
 
@@ -116,6 +114,8 @@ def describe_motifs(
     ]
     folder = Path(folder)
     (folder / "logos").mkdir(parents=True, exist_ok=True)
+    for earlier in (folder / "logos").glob("*.svg"):
+        earlier.unlink()
     _write_tables(folder, motifs, sites, matches, found)
     entries = [
         _entry(folder / "logos", motif, place, matches, targets, found)
@@ -190,6 +190,7 @@ def write_motif_page(
     *,
     matches: str | os.PathLike | None = None,
     database: str | os.PathLike | None = None,
+    called: str | None = None,
 ) -> None:
     """Describe the motifs of files; see `describe_motifs`.
 
@@ -203,10 +204,11 @@ def write_motif_page(
         Where to write.
     matches, database : path-like, optional
         matches.tsv of `dflm.mining.motifs.tomtom.match_motifs`, and the MEME file it is about.
+    called : str, optional
+        What the page calls that file.
     """
     found = load_attributions(attributions)
     known = [named(motif) for motif in read_meme(motifs, empty=True)]
     targets = read_meme(database) if database is not None else []
     pairs = read_matches(matches) if matches is not None else []
-    name = Path(database).name if database is not None else None
-    describe_motifs(found, known, read_json(about)["finder"], pairs, targets, name, folder)
+    describe_motifs(found, known, read_json(about)["finder"], pairs, targets, called, folder)

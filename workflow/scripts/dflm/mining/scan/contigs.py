@@ -21,6 +21,7 @@ from dflm.mining.scoring import WEIGHTS, Scorer, StrandScores
 from dflm.mining.sequences_in import STDIN
 from dflm.sequences.fasta import ContigContent, FastaReader, Sink
 from dflm.sequences.genome import safe_file_name
+from dflm.software import code_digest
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ def scan_identity(
         "weights": sha256_of(Path(model) / WEIGHTS),
         "source": [str(Path(source).resolve()), status.st_size, status.st_mtime_ns],
         "bf16": bf16,
+        "code": code_digest(),
         **asdict(settings),
     }
 

@@ -92,6 +92,7 @@ def scan_to_files(
     for path in (output.bigwig, output.calls):
         if path is not None:
             check_writable(path)
+    motifs = read_meme(output.motifs, empty=True) if output.motifs is not None else None
     threshold = scorer.threshold(output.threshold) if output.calls is not None else 1.0
     with tempfile.TemporaryDirectory(prefix="dflm-scan-") as temporary:
         identity = {}
@@ -107,7 +108,7 @@ def scan_to_files(
             lengths = _scan_genome(genome, regions, scorer, settings, kept)
         if kept.kept:
             log.info("%d pieces were finished before", kept.kept)
-        _write(kept, lengths, scorer, settings, threshold, output, genome)
+        _write(kept, lengths, scorer, settings, threshold, output, genome, motifs)
         kept.remove()
 
 
@@ -132,15 +133,15 @@ def _scan_genome(genome, regions, scorer, settings, parts) -> dict[str, int]:
     return opened.lengths
 
 
-def _write(parts, lengths, scorer, settings, threshold, output, genome) -> None:
+def _write(parts, lengths, scorer, settings, threshold, output, genome, motifs) -> None:
     if output.bigwig is not None:
         write_bigwig(output.bigwig, parts.pieces(), lengths, scorer, settings, output.value)
         log.info("%s written", output.bigwig)
     if output.calls is not None:
         columns, locate = BED_COLUMNS, None
-        if output.motifs is not None:
+        if motifs is not None:
             columns += LOCATED_COLUMNS
-            locate = locator(open_genome(genome), read_meme(output.motifs, empty=True))
+            locate = locator(open_genome(genome), motifs)
         apart = output.apart or settings.width
         lines = call_lines(parts.pieces(), scorer, settings, threshold, apart, locate)
         count = write_lines(output.calls, lines, "#" + "\t".join(columns))
