@@ -341,7 +341,7 @@ def _saved(content: object, **how) -> bytes:
 def _flipped() -> bytes:
     """Return a checkpoint with one bit of a weight another."""
     content = bytearray(
-        _saved({"fingerprint": {"seed": 1}, "rng": [], "state": torch.full((9,), 0.5)})
+        _saved({"fingerprint": {"seed": 1}, "where": [], "rng": [], "state": torch.full((9,), 0.5)})
     )
     content[content.index(struct.pack("<f", 0.5) * 9)] ^= 1
     return bytes(content)
@@ -355,17 +355,19 @@ CHECKPOINTS = [
     checkpoint("a bit of a weight flipped", _flipped(), "in cannot be read .*is damaged"),
     checkpoint("a pickle of code", pickle.dumps(Evil())),
     checkpoint(
-        "a checkpoint of code", _saved({"fingerprint": {"seed": 1}, "rng": _RNG, "state": Evil()})
+        "a checkpoint of code",
+        _saved({"fingerprint": {"seed": 1}, "where": [{}], "rng": _RNG, "state": Evil()}),
     ),
     checkpoint("torch's older format", _saved({"x": 1}, _use_new_zipfile_serialization=False)),
-    checkpoint("no state", _saved({"fingerprint": {"seed": 1}, "rng": _RNG})),
+    checkpoint("no state", _saved({"fingerprint": {"seed": 1}, "where": [{}], "rng": _RNG})),
     checkpoint("a list", _saved([1, 2])),
     checkpoint(
-        "generators that are none", _saved({"fingerprint": {"seed": 1}, "rng": [1], "state": 1})
+        "generators that are none",
+        _saved({"fingerprint": {"seed": 1}, "where": [{}], "rng": [1], "state": 1}),
     ),
     checkpoint(
         "of another training",
-        _saved({"fingerprint": {"seed": 2}, "rng": _RNG, "state": 1}),
+        _saved({"fingerprint": {"seed": 2}, "where": [{}], "rng": _RNG, "state": 1}),
         "is of other arguments, inputs or code: starting afresh",
     ),
 ]

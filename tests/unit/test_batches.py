@@ -133,6 +133,12 @@ def test_fresh_negatives_keep_dinucleotides_ends_and_positives():
     assert torch.equal(draws[0], draws[2])
 
 
+def test_shuffles_of_unlike_lengths_are_refused_as_they_would_take_the_filling_in():
+    batches = SequenceBatches(["ACGTACGTACGT", "ACGTTGCA"], np.array([1, 0]), 2, 1, CPU)
+    with pytest.raises(InputError, match="set fresh_negatives to false"):
+        batches.shuffle_negatives((1,))
+
+
 def test_with_a_stride_each_batch_begins_its_tokens_somewhere_and_leaves_two():
     codes = np.random.default_rng(8).integers(0, 4, (40, 21)).astype(np.uint8)
     sequences = ["".join("ACGT"[code] for code in row) for row in codes]

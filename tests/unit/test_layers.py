@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from dflm.model.language_model import AWDLSTM, Architecture, Dropouts
+from dflm.model.language_model import AWDLSTM, Architecture, Dropouts, LanguageModel
 from dflm.model.layers import EmbeddingDropout, WeightDropLSTM, apply_mask, draw_masks
 from dflm.sequences.kmers import PAD
 from torch import nn
@@ -125,6 +125,25 @@ def test_a_windows_masks_fall_where_they_should():
     for mask, p in zip(scales, (0.1, 0.2, 0.5, 0.3, 0.4), strict=True):
         assert float(mask.max()) == pytest.approx(1 / (1 - p))
     assert encoder.eval().draw_masks(4) == (None, None, [None] * 3, [None] * 3)
+
+
+def test_each_mask_falls_on_its_place_in_the_stack_and_the_decoder_is_never_dropped():
+    model, tokens = LanguageModel(SMALL, ALL), torch.randint(1, 17, (4, 12))
+    encoder, masks = model.encoder, model.encoder.draw_masks(4)
+    logits, encoded = model(tokens, None, masks)
+    table = encoder.embedding.weight
+    x = (table * masks.embedding)[tokens.t()] * masks.input
+    for layer, weights, output in zip(encoder.layers, masks.weights, masks.outputs, strict=True):
+        reference = reference_lstm(layer)
+        with torch.no_grad():
+            reference.weight_hh_l0.mul_(weights)
+        raw = reference(x)[0]
+        x = raw * output
+    torch.testing.assert_close(encoded.raw, raw.transpose(0, 1))
+    torch.testing.assert_close(encoded.dropped, x.transpose(0, 1))
+    expected = x.transpose(0, 1) @ table.t() + model.decoder.bias
+    words = [word for word in range(17) if word != PAD]
+    torch.testing.assert_close(logits[..., words], expected[..., words])
 
 
 def test_training_draws_a_windows_masks_and_evaluation_drops_nothing():

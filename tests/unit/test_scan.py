@@ -451,7 +451,7 @@ def test_outputs_that_cannot_be_written_are_told_before_anything_is_scored(
     with pytest.raises(pytest.fail.Exception, match="end"):
         scan_to_files(scorer, planted_model, SETTINGS, ScanOutput(calls=calls), genome=path)
     output = ScanOutput(calls=calls, motifs=tmp_path / "typo.meme")
-    with pytest.raises(InputError, match="typo.meme"):
+    with pytest.raises(InputError, match=r"typo\.meme"):
         scan_to_files(scorer, planted_model, SETTINGS, output, genome=path)
     assert calls.read_text() == "of before\n"
     assert [one.name for one in tmp_path.iterdir()] == ["calls.bed"]

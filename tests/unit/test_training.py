@@ -20,13 +20,15 @@ from dflm.predictions import read_predictions
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.training import checkpoint as checkpoints
-from dflm.training import classify
+from dflm.training import classify, loop
+from dflm.training import finetune as finetuning
 from dflm.training.checkpoint import Checkpoint
 from dflm.training.classify import train_classifier
 from dflm.training.finetune import collect_peaks, finetune
-from dflm.training.optim import adamw
+from dflm.training.optim import OneCycle, adamw
 from dflm.training.predict import predict
 from dflm.training.pretrain import pretrain
+from dflm.training.step import LanguageModelStep
 from safetensors.torch import load_file
 from sharded import shard_all
 
@@ -340,6 +342,75 @@ def test_nt_asgd_averages_in_the_end(genome, tmp_path):
     assert result["loss"] < history[0]["loss"]
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    """Note rate, momentum and norm of the gradient of each step of a module's AdamW."""
+
+    def watch(module):
+        steps = []
+
+        def made(*arguments):
+            optimizer = adamw(*arguments)
+            step, groups = optimizer.step, optimizer.param_groups
+
+            def stepping():
+                gradients = [p.grad for group in groups for p in group["params"]]
+                norm = torch.stack([one.norm() for one in gradients if one is not None]).norm()
+                steps.append((groups[-1]["lr"], groups[-1]["betas"][0], float(norm)))
+                return step()
+
+            optimizer.step = stepping
+            return optimizer
+
+        monkeypatch.setattr(module, "adamw", made)
+        return steps
+
+    return watch
+
+
+def holds_the_cycle(steps, peak, clip):
+    """Hold the rates and momenta of a run's steps against its cycle, its gradients' norms too."""
+    cycle = OneCycle(**CYCLE)
+    for i, (rate, momentum, norm) in enumerate(steps):
+        fraction, wanted = cycle.at(i / len(steps))
+        assert rate == pytest.approx(peak * fraction, abs=0.01 * peak)
+        assert momentum == pytest.approx(wanted, abs=0.005)
+        assert norm <= clip * 1.001
+    assert max(norm for *_, norm in steps) > 0.99 * clip
+
+
+def test_pretraining_follows_its_cycle_clips_and_carries_its_state(
+    genome, tmp_path, watched, monkeypatch
+):
+    states, learn = [], LanguageModelStep.__call__
+
+    def learning(self, tokens, targets, state=None):
+        after, *rest = learn(self, tokens, targets, state)
+        states.append((state, after))
+        return after, *rest
+
+    monkeypatch.setattr(LanguageModelStep, "__call__", learning)
+    steps = watched(loop)
+    run_pretraining(genome, tmp_path, clip=0.05)
+    holds_the_cycle(steps, PRETRAIN["learning_rate"], 0.05)
+    assert len(states) == len(steps)
+    epoch = len(states) // PRETRAIN["epochs"]
+    for i, (before, _) in enumerate(states):
+        assert before is (None if i % epoch == 0 else states[i - 1][1])
+
+
+def test_fine_tuning_and_the_classifier_follow_their_cycles_and_clip(
+    pretrained, split, tmp_path, watched
+):
+    args, steps = FINETUNE | {"clip": 0.05}, watched(finetuning)
+    run_finetuning(pretrained, split, tmp_path / "tuned", args=args)
+    holds_the_cycle(steps, FINETUNE["learning_rate"], 0.05)
+    stages = [{"unfreeze": "all", "epochs": 3, "learning_rate": 0.01}]
+    steps = watched(classify)
+    run_classifier(pretrained, split, tmp_path / "set", stages=stages, clip=0.05, patience=None)
+    holds_the_cycle(steps, 0.01, 0.05)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGURG])
 def test_a_signal_writes_a_checkpoint_and_the_next_run_goes_on(genome, tmp_path, number, caplog):
     """A real process, a real signal."""
@@ -426,6 +497,21 @@ def test_a_checkpoint_of_other_arguments_is_not_resumed(tmp_path, caplog):
     assert Checkpoint(tmp_path / "last.pt", {"lr": 2.0}).load() is None
     assert "other arguments" in caplog.text
     assert Checkpoint(tmp_path / "last.pt", {"lr": 1.0}).load() == {"x": 1}
+
+
+def test_a_training_that_goes_on_elsewhere_tells_where_it_was(tmp_path, caplog):
+    told = {}
+    for place in ("bf16", "bf16", "fp32", "bf16"):
+        saved = Checkpoint(tmp_path / "last.pt", {"lr": 1.0}, where={"precision": place})
+        caplog.clear()
+        saved.load()
+        told[place] = saved.told, "under way elsewhere" in caplog.text
+        saved.save({"x": 1})
+        if place == "bf16" and len(told) == 1:
+            assert told[place] == ({"precision": "bf16"}, False)
+    before = [{"precision": "bf16"}]
+    assert told["fp32"] == ({"precision": "fp32", "earlier": before}, True)
+    assert told["bf16"] == ({"precision": "bf16", "earlier": [{"precision": "fp32"}]}, True)
 
 
 def test_a_checkpoint_of_other_code_is_not_resumed(tmp_path, monkeypatch):

@@ -152,16 +152,10 @@ def pretraining_on_device(settings, input, rulename):
     return NEEDS.on_device(architecture_of(settings), args["batch_size"] * bptt, bases, gpus)
 
 
-def on_device_with_validation(model, batch, width, gpus):
-    """Return what a training takes whose validation reads as many rows at once as fill a GPU."""
-    training = NEEDS.on_device(model, batch * width, gpus=gpus)
-    return max(training, NEEDS.predicting_on_device(model, 2 * batch, width, gpus))
-
-
 def discriminating_on_device(settings, input, rulename):
     args = settings["discriminate"]
-    rows, gpus = 2 * args["batch_size"], gpus_of(rulename)
-    return on_device_with_validation(architecture_of(settings), rows, args["width"], gpus)
+    tokens = 2 * args["batch_size"] * args["width"]
+    return NEEDS.on_device(architecture_of(settings), tokens, gpus=gpus_of(rulename))
 
 
 def finetuning_on_device(settings, input, rulename):
@@ -171,7 +165,10 @@ def finetuning_on_device(settings, input, rulename):
 
 def classifying_on_device(settings, input, rulename):
     batch, width = settings["classifier"]["batch_size"], set_sizes(input.train)[1]
-    return on_device_with_validation(classifier_shape(settings), batch, width, gpus_of(rulename))
+    model, gpus = classifier_shape(settings), gpus_of(rulename)
+    # The validation reads as many rows at once as fill a GPU.
+    validating = NEEDS.predicting_on_device(model, 2 * batch, width, gpus)
+    return max(NEEDS.on_device(model, batch * width, gpus=gpus), validating)
 
 
 def predicting_on_device(settings, input, rulename):

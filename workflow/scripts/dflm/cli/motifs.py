@@ -66,8 +66,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from dflm.mining.attribution.files import load_attributions
-    from dflm.mining.motifs.folder import find_motifs
     from dflm.mining.motifs.files import read_meme
+    from dflm.mining.motifs.folder import find_motifs
     from dflm.mining.output import check_writable
 
     given = (args.fasta, args.tsv, args.bed)

@@ -43,7 +43,7 @@ def activation_penalty(dropped: Tensor, alpha: float) -> Tensor:
     Parameters
     ----------
     dropped : Tensor, shape (B, T, E)
-        The last layer's output after its dropout.
+        The last layer's output after its dropout; where a row is filled up counts as well.
     alpha : float >= 0
         Factor on the mean square.
 
@@ -64,7 +64,8 @@ def temporal_penalty(raw: Tensor, beta: float) -> Tensor:
     Parameters
     ----------
     raw : Tensor, shape (B, T, E)
-        The last layer's output before its dropout; of a single time step it is 0.
+        The last layer's output before its dropout; of a single time step it is 0. Where a row is
+        filled up counts as well.
     beta : float >= 0
         Factor on the mean square of the steps.
 

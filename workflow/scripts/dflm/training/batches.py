@@ -180,6 +180,7 @@ class SequenceBatches:
             codes = encode(sequence)
             strands[0, i, : len(codes)] = codes
             strands[1, i, : len(codes)] = reverse_complement(codes)
+        self._uneven = min(map(len, sequences), default=0) < width
         self.codes = torch.from_numpy(strands).to(device)
         if labels is None:
             labels = np.zeros(len(sequences), dtype=np.int64)
@@ -250,8 +251,19 @@ class SequenceBatches:
         Parameters
         ----------
         seed : tuple of int
+
+        Raises
+        ------
+        InputError
+            If sequences differ in length: what the shorter ones are filled up with would be
+            shuffled too.
         """
         if self._given is None:
+            if self._uneven:
+                raise InputError(
+                    "sequences differ in length, of which no shuffles are drawn anew",
+                    mend="set fresh_negatives to false, or give sequences of one length",
+                )
             self._rows = (self.labels == 0).nonzero().squeeze(1)
             self._given = self.codes[0, self._rows].cpu().numpy()
         draw = int(np.random.SeedSequence(seed).generate_state(1)[0])

@@ -61,17 +61,29 @@ class Checkpoint:
     world : World, optional
         The processes that train together and call each method together; rank 0 reads and
         writes the file.
+    where : dict, optional
+        What the run's bits rest on beside the fingerprint, see `dflm.training.device.told_of`: a
+        run that goes on elsewhere is the same training, and may round otherwise.
     """
 
-    def __init__(self, path: Path, fingerprint: dict, world: World = ALONE) -> None:
+    def __init__(
+        self, path: Path, fingerprint: dict, world: World = ALONE, where: dict | None = None
+    ) -> None:
         self.path, self.world = Path(path), world
         self.fingerprint = fingerprint | {"code": os.environ.get(CODE, "")}
+        self.where, self.earlier = where or {}, []
+
+    @property
+    def told(self) -> dict:
+        """What a model's card tells of where it was trained; ``earlier`` where there was a move."""
+        return self.where | ({"earlier": self.earlier} if self.earlier else {})
 
     def save(self, state: dict) -> None:
         """Write `state` of rank 0 and all random number generators, whole or not at all."""
         generators = self.world.gather(_rng_state())
         if self.world.leads:
-            self._write({"fingerprint": self.fingerprint, "rng": generators, "state": state})
+            known = {"fingerprint": self.fingerprint, "where": [*self.earlier, self.where]}
+            self._write({**known, "rng": generators, "state": state})
         # No process may end, and so have the others ended, before the file stands.
         self.world.barrier()
 
@@ -104,6 +116,13 @@ class Checkpoint:
         if content is None:
             return None
         generators, size = content["rng"], self.world.size
+        self.earlier = [one for one in content["where"] if one != self.where]
+        if self.earlier:
+            log.warning(
+                "this training was under way elsewhere (%s) and goes on here (%s): its bits may "
+                "differ from those of an undisturbed one",
+                *(self.earlier[-1], self.where),
+            )
         if len(generators) == size:
             _set_rng_state(generators[self.world.rank])
             log.info("resuming from %s", self.path)
@@ -129,7 +148,7 @@ class Checkpoint:
                     raise ValueError(f"{damaged} is damaged")
             # weights_only: a checkpoint is data and must not be able to run code.
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-            content = {name: content[name] for name in ("fingerprint", "rng", "state")}
+            content = {name: content[name] for name in ("fingerprint", "where", "rng", "state")}
             if not all(isinstance(one["cpu"], torch.Tensor) for one in content["rng"]):
                 raise TypeError("of another version")
         except Exception as e:  # there is hardly one that readers of zip and pickle do not raise

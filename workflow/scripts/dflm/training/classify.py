@@ -181,16 +181,15 @@ class _Classification:
                 self.model, self.validation, 2 * self.args.batch_size, self.args.precision
             )
         read = (forward + reverse) / 2 if self.args.reverse_complement else forward
-        probabilities = np.clip(read, 1e-7, 1 - 1e-7)
-        chosen = np.where(labels == 1, probabilities, 1 - probabilities)
+        chosen = np.clip(np.where(labels == 1, read, 1 - read), 1e-7, None)
         event = {
             "event": "validation",
             "stage": self.stage + 1,
             "epoch": self.epoch,
             "train_loss": train_loss,
             "loss": float(-np.log(chosen).mean()),
-            "auroc": auroc(labels, probabilities),
-            "accuracy": float(((probabilities >= 0.5) == (labels == 1)).mean()),
+            "auroc": auroc(labels, read),
+            "accuracy": float(((read >= 0.5) == (labels == 1)).mean()),
             "learning_rate": self.stages[self.stage].learning_rate,
         }
         self.history.add(event)
@@ -340,7 +339,9 @@ def train_classifier(
             "validation_sha256": sha256_of(validation),
         }
         # Of a language model its checksum tells the architecture, of random weights nothing does.
-        saved = Checkpoint(checkpoint, {**provenance, "architecture": asdict(shape)})
+        fingerprint = {**provenance, "architecture": asdict(shape)}
+        where = told_of(device, run_args.precision)
+        saved = Checkpoint(checkpoint, fingerprint, where=where)
         if (state := saved.load()) is not None:
             run.load_state_dict(state)
     run.run(saved)
@@ -358,7 +359,7 @@ def train_classifier(
         "best_epoch": best["epoch"],
         "stages_run": run.history.events[-1]["stage"],
         "epochs_run": len(run.history.events),
-        **told_of(device, run_args.precision),
+        **saved.told,
     }
     with phases("writing"):
         training = {"stage": "classify", **provenance}

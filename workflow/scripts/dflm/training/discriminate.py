@@ -33,7 +33,7 @@ from dflm.sequences.windows import draw_windows
 from dflm.training.arguments import OptimizerArgs
 from dflm.training.batches import kmer_tokens
 from dflm.training.checkpoint import Checkpoint
-from dflm.training.device import autocast, inference_batch, pick_device, told_of
+from dflm.training.device import autocast, pick_device, told_of
 from dflm.training.history import History
 from dflm.training.optim import adamw, clip_gradients
 
@@ -164,9 +164,8 @@ class _Discrimination:
         with self.phases("validation"):
             windows = draw_windows(self.corpora[1], args.validation_windows, args.width, (0,))
             codes = self.with_shuffles(windows, (0, 1))
-            size = inference_batch(self.device, args.batch_size, args.width)
-            for start in range(0, len(windows), size):
-                pairs = self.pairs(codes[:, start : start + size])
+            for start in range(0, len(windows), args.batch_size):
+                pairs = self.pairs(codes[:, start : start + args.batch_size])
                 logits, words = self.forward(pairs)
                 score.add(words, pairs[0, :, :-1], pairs[0, :, 1:])
                 found.append(logits.float().softmax(1)[:, 1].view(2, -1).cpu())
@@ -289,7 +288,7 @@ def discriminate(
         "pretrained_sha256": sha256_of(weights_in),
         "genome_index_sha256": sha256_of(index),
     }
-    saved = Checkpoint(checkpoint, provenance)
+    saved = Checkpoint(checkpoint, provenance, where=told_of(device, run_args.precision))
     if (state := saved.load()) is not None:
         run.load_state_dict(state)
     last = run.run(saved)
@@ -298,7 +297,7 @@ def discriminate(
     result |= {
         "bits_per_base_before": before["bits_per_base"],
         "windows": run_args.windows * run_args.epochs,
-        **told_of(device, run_args.precision),
+        **saved.told,
     }
     with phases("writing"):
         training = {"stage": "discriminate", **provenance}

@@ -314,7 +314,8 @@ def finetune(
             "train_sha256": [sha256_of(path) for path in train],
         }
         fingerprint = {**provenance, "held_out": [sha256_of(path) for path in [*validation, *test]]}
-        saved = Checkpoint(checkpoint, fingerprint)
+        where = told_of(device, run_args.precision)
+        saved = Checkpoint(checkpoint, fingerprint, where=where)
         if (state := saved.load()) is not None:
             run.load_state_dict(state)
     after = run.run(saved)
@@ -326,7 +327,7 @@ def finetune(
         "left_out": left_out,
         "members": list(members),
         "optimizer": "adamw",
-        **told_of(device, run_args.precision),
+        **saved.told,
     }
     with phases("writing"):
         training = {"stage": "finetune", **provenance}

@@ -239,7 +239,8 @@ class Pretraining:
             saved, score = time.monotonic(), {}
             while self.at.epoch < args.epochs:
                 windows = self.windows()
-                every = max(1, len(windows) // args.validations_per_epoch)
+                shares = np.arange(1, args.validations_per_epoch + 1) / args.validations_per_epoch
+                ends = set(np.maximum(1, np.round(len(windows) * shares)).astype(int).tolist())
                 pace = _Pace(self.train.streams)
                 left = windows[self.at.window :]
                 if self.world.leads:
@@ -249,8 +250,7 @@ class Pretraining:
                         self.step(start, length)
                     self.at.window += 1
                     pace.count(length)
-                    to_come = len(windows) - self.at.window
-                    if to_come == 0 or (self.at.window % every == 0 and to_come >= every):
+                    if self.at.window in ends:
                         score = self.validate()
                         pace.report()
                     due = time.monotonic() - saved > 60 * args.checkpoint_minutes

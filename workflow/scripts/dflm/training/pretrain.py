@@ -128,7 +128,8 @@ def pretrain(
         "seed": seed,
         "genome_index_sha256": sha256_of(index),
     }
-    saved = Checkpoint(checkpoint, provenance, world)
+    where = told_of(device, run_args.precision) | {"processes": world.size}
+    saved = Checkpoint(checkpoint, provenance, world, where)
     if (state := saved.load()) is not None:
         run.load_state_dict(state)
     score = run.run(saved)
@@ -140,8 +141,7 @@ def pretrain(
         "epochs": run_args.epochs,
         "steps": run.at.steps,
         "train_tokens": len(run.train),
-        **told_of(device, run_args.precision),
-        "processes": world.size,
+        **saved.told,
         "averaged": run.averaged is not None and run.averaged.has_average,
     }
     training = {"stage": "pretrain", **provenance}

@@ -239,7 +239,8 @@ def train_cnn(
         "validation_sha256": sha256_of(validation),
     }
     # The layout of a state, so that one of another is not taken for this.
-    saved = Checkpoint(checkpoint, {**provenance, "layout": 2})
+    where = told_of(device, run_args.precision)
+    saved = Checkpoint(checkpoint, {**provenance, "layout": 2}, where=where)
     if (state := saved.load()) is not None:
         run.load_state_dict(state)
     run.run(saved)
@@ -258,7 +259,7 @@ def train_cnn(
                 "validation_loss": run.best.found["loss"],
                 "best_epoch": run.best.found["epoch"],
                 "epochs_run": run.epoch,
-                **told_of(device, run_args.precision),
+                **saved.told,
             },
             "sha256": sha256_of(weights),
             "torch_version": torch.__version__,
