@@ -163,6 +163,11 @@ CONFIGS = [
     ("classifier: {start: scratch}", "classifier.start.*finetuned, pretrained, random"),
     ("seeds: 0", "seeds is 0; allowed: a whole number, at least 1"),
     ("variants: [wide]", r"variants is \[.wide.\]; allowed: a section"),
+    (f"variants: {{{'w' * 101}: {{kmers: {{k: 4}}}}}}", "variants.w+.*allowed"),
+    (
+        'genome: {source: "https://[x/genome.fa.gz"}',
+        r"genome.source: https://\[x/genome.fa.gz is no address",
+    ),
     ("variants: {wide: 3}", "variants.wide is 3; allowed: a section"),
     ("variants: {gkm: {kmers: {k: 4}}}", "variants.gkm: gkm is the name of a method that"),
     ("variants: {a/b: {kmers: {k: 4}}}", "variants.a/b: the name is not allowed"),

@@ -114,6 +114,35 @@ def test_several_mistakes_come_in_one_message(read):
     assert len(str(error.value).splitlines()) == 3
 
 
+def test_the_order_of_keys_is_no_other_configuration(read):
+    plain, _ = read("{}")
+    other, _ = read("{}")
+    for name, section in list(plain.items()):
+        if isinstance(section, dict):
+            text = yaml.safe_dump({name: dict(reversed(section.items()))}, sort_keys=False)
+            other[name] = read(text)[0][name]
+    stages = [dict(reversed(stage.items())) for stage in plain["classifier"]["stages"]]
+    other["classifier"] = read(f"classifier: {json.dumps({'stages': stages})}")[0]["classifier"]
+    assert str(other) == str(plain)
+
+
+def test_whole_numbers_may_be_written_as_floats(read):
+    config, _ = read("{discriminate: {windows: 1.0e+5}, kmers: {k: 4.0}, mining: {run: []}}")
+    for value, wanted in ((config["discriminate"]["windows"], 100_000), (config["kmers"]["k"], 4)):
+        assert (type(value), value) == (int, wanted)
+    assert type(read("pretrain: {learning_rate: 1.0}")[0]["pretrain"]["learning_rate"]) is float
+
+
+def test_files_of_sets_that_are_not_selected_need_not_be_there(read):
+    sheet = Path("sheet.tsv")
+    sheet.write_text(f"dataset\tpeaks\n{NAMES[0]}\t\nMYC_x\t\nB_y\tnone.bed\n")
+    how = f"datasets: {{source: data, sheet: sheet.tsv, select: ['{NAMES[0]}']}}"
+    assert [row["dataset"] for row in read(how)[1]] == [NAMES[0]]
+    with pytest.raises(WorkflowError, match="MYC_x, column train is empty") as told:
+        read(how.replace(NAMES[0], "*"))
+    assert "none.bed" in str(told.value)
+
+
 def test_names_select_themselves_and_patterns_what_they_match(read):
     assert [row["dataset"] for row in read(f"datasets: {{select: ['{NAMES[0]}']}}")[1]] == [
         NAMES[0]

@@ -108,6 +108,8 @@ def indexed_rows(index, mtime):
         for group_by in grouped_by:
             if not row[group_by]:
                 problem = problem or f"its {group_by} is unknown, and finetune.group_by asks for it"
+            elif wrong := name_problem(row[group_by]):
+                problem = problem or f"its {group_by} (finetune.group_by): {wrong}"
         row |= dict(status="failed" if problem else "ok", reason=problem, train="", test="")
     return select_rows(rows, config["datasets"]["select"], config["datasets"]["source"])
 

@@ -68,13 +68,15 @@ def resolved(schema, root):
 
 
 def typed(value, node):
-    """Return a text as the number, truth value or null that its key asks for, if it is one.
+    """Return a value as the number, truth value or null that its key asks for, if it is one.
 
     Snakemake hands on all that stands within ``--config 'section={key: value}'`` as text, and YAML
     takes 2e-2 for text.
     """
     types = node.get("type", "string")
     types = {types} if isinstance(types, str) else set(types)
+    if isinstance(value, float) and "integer" in types and value.is_integer():
+        return value if "number" in types else int(value)  # 1.0e+5 is a whole number as well
     if not isinstance(value, str) or not types & {"integer", "number", "boolean", "null"}:
         return value
     if "number" in types and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
@@ -89,8 +91,12 @@ def typed(value, node):
 
 
 def fill_defaults(section, schema, root):
-    """Set every key of `section` that is left out to the schema's default, all the way down."""
-    for key, node in schema.get("properties", {}).items():
+    """Set every key of `section` that is left out to the schema's default, all the way down.
+
+    Keys come to stand in the schema's order: in another one the same values would be other params.
+    """
+    known = schema.get("properties", {})
+    for key, node in known.items():
         node = resolved(node, root)
         if "default" in node:
             section.setdefault(key, copy.deepcopy(node["default"]))
@@ -104,6 +110,7 @@ def fill_defaults(section, schema, root):
                     fill_defaults(item, items, root)
         if isinstance(section.get(key), dict):
             fill_defaults(section[key], node, root)
+    section.update({key: section.pop(key) for key in [*known, *section] if key in section})
 
 
 def allowed(schema, root):
@@ -205,6 +212,10 @@ def ending_of(source, endings):
 def source_problem(key, source, endings=None, folder=False):
     """Return what is wrong with a path or address, or None."""
     if is_address(source):
+        try:
+            urlsplit(source)
+        except ValueError as error:
+            return f"{key}: {source} is no address ({error})"
         scheme = source.partition("://")[0]
         if scheme not in SCHEMES:
             return f"{key}: {source} has the scheme {scheme}; allowed: {', '.join(SCHEMES)} or a local path"
@@ -407,7 +418,10 @@ def name_problem(name):
 
 
 def check_sheet(path, columns, rows, schema, config):
-    """Yield what is wrong with the sheet; fills in its rows."""
+    """Yield what is wrong with the sheet, of files only with those of the selected sets.
+
+    Fills in its rows.
+    """
     datasets, grouped_by = config["datasets"], groupings(config)
     known = schema["properties"]
     for name in columns:
@@ -431,7 +445,7 @@ def check_sheet(path, columns, rows, schema, config):
             return
     if not rows:
         yield f"{path}: holds no set"
-    seen = set()
+    seen, selected = set(), []
     for row in rows:
         name = row["dataset"]
         for key in known:
@@ -444,6 +458,9 @@ def check_sheet(path, columns, rows, schema, config):
         if name in seen:
             yield f"{path}: {name} stands there twice; each set has one row"
         seen.add(name)
+        if not any(matches(name, pattern) for pattern in datasets["select"]):
+            continue
+        selected.append(row)
         for group_by in grouped_by:
             if problem := name_problem(row[group_by]):
                 yield f"{path}: {name}, column {group_by} (finetune.group_by): {problem}"
@@ -458,9 +475,9 @@ def check_sheet(path, columns, rows, schema, config):
                     f"{path}: {name}, column {column}_sha256 is {checksum}; allowed: 64 hexadecimal "
                     "digits"
                 )
-    if any(row["peaks"] for row in rows):
+    if any(row["peaks"] for row in selected):
         yield from check_width(config)
-    if any(row["peaks"] for row in rows) and config["language_model"]["pretrained"] is not None:
+    if any(row["peaks"] for row in selected) and config["language_model"]["pretrained"] is not None:
         yield source_problem("genome.source", config["genome"]["source"], GENOME_ENDINGS)
 
 
@@ -517,6 +534,10 @@ def check_files(path, row, source):
             yield f"{key} is empty, and there is no {name}_{part}.seq.gz in {source} (datasets.source)"
 
 
+def matches(name, pattern):
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
+
+
 def select_rows(rows, patterns, where):
     """Return the rows whose names match `patterns`; each pattern has to match one.
 
@@ -528,7 +549,7 @@ def select_rows(rows, patterns, where):
     names = [row["dataset"] for row in rows]
     chosen = set()
     for pattern in patterns:
-        found = [name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+        found = [name for name in names if matches(name, pattern)]
         if not found:
             stem = pattern.strip("*?").lower()
             near = [name for name in names if stem and stem in name.lower()][:3]

@@ -39,7 +39,7 @@ OPEN_SECTIONS = (
     "classifier",
     "predict",
 )
-VARIANT_NAME = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
+VARIANT_NAME = re.compile(r"(?!.*-seed\d+$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 STAGES = ("pretrain", "discriminate", "finetune", "classify", "predict")
 
 # kind is model, of which DFLM has a language model or none, ensemble, or the name of a baseline.
