@@ -10,6 +10,9 @@ from small_run import CONFIG, STRONG, Run
 SNAKEFILE = f"""
 configfile: "mine.yaml"
 
+rule first:
+    input: "mine.txt"
+
 module dflm:
     snakefile: "{ROOT}/workflow/Snakefile"
     config: config["tf"]
@@ -18,7 +21,6 @@ module dflm:
 use rule * from dflm as dflm_*
 
 rule mine:
-    default_target: True
     input: rules.dflm_all.input
     output: "mine.txt"
     shell: "wc -l {{input:q}} > {{output}}"

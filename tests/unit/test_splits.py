@@ -270,10 +270,12 @@ def test_a_peak_that_has_no_other_shuffle_is_counted(tmp_path):
         (random_peaks(9), [("ACGT", 1), ("AC-T", 0)], "rows of one label only"),
         (["ACGNT"] * 9, None, "0 training peaks"),
         (random_peaks(1) * 9, None, "too few unlike training peaks"),
+        (random_peaks(2), None, "too few unlike training peaks"),
     ],
 )
 def test_a_set_is_skipped_with_its_reason(tmp_path, train, test, says):
-    split = Split(tmp_path, train, test)
+    least = {"min_peaks": 2} if len(train) == 2 else {}
+    split = Split(tmp_path, train, test, **least)
     assert split.stats["status"] == "skipped"
     assert says in split.stats["reason"]
     assert (split.train, split.validation, split.test) == ([], [], [])

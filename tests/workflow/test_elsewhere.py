@@ -9,6 +9,9 @@ import yaml
 from runs import NAMES, ROOT, Snakemake
 
 MODULE = """
+rule mine:
+    input: "mine.txt"
+
 module dflm:
     snakefile: "{snakefile}"
     config: config["tf"]
@@ -20,8 +23,7 @@ use rule train_classifier from dflm as dflm_train_classifier with:
     resources:
         runtime=7
 
-rule mine:
-    default_target: True
+rule list:
     input: rules.dflm_all.input
     output: "mine.txt"
     shell: "ls {{input}} > {{output}}"
@@ -46,11 +48,16 @@ def as_module(folder, prefix):
 )
 def test_another_workflow_uses_the_rules_as_a_module(folder, prefix, where):
     snakemake = as_module(folder, prefix)
+    with (folder / "Snakefile").open("a") as file:
+        file.write("import sys\nprint('local:', *workflow._localrules, file=sys.stderr)\n")
     jobs, output = snakemake.plan()
     names = ("get_genome", "shard_genome", "pretrain_lm", "discriminate_genome", "summarise")
     sets = ("get_chipseq", "split_chipseq", "finetune_lm", "train_classifier", "evaluate")
     wanted = {f"dflm_{name}": 1 for name in names} | {f"dflm_{name}": len(NAMES) for name in sets}
+    # The other's first rule stays its default target.
     assert wanted | {"mine": 1} == {name: jobs.get(name) for name in [*wanted, "mine"]}, output
+    # Where jobs run there may be no way out to the internet.
+    assert {"dflm_get_genome", "dflm_get_chipseq"} <= set(output.split("local: ")[1].split())
     for place in ("pretrain/model.safetensors", f"classify/{NAMES[0]}/metrics.json"):
         assert f" {where}/{place}" in output
     assert " results/" not in output.replace(f" {where}/", " ")

@@ -106,6 +106,9 @@ def test_peaks_are_cut_split_and_given_negatives(snakemake, peaks):
     # Another width makes the split anew, and nothing else; a checksum that is given holds.
     jobs, _ = snakemake.plan("--config", "peaks={width: 71}", "--", *targets)
     assert jobs == {"split_peaks": 2}
+    # What the user's own negatives are not made by splits nothing anew.
+    jobs, _ = snakemake.plan("--config", "peaks={width: 61, distance: 60}", "--", *targets)
+    assert jobs == {"split_peaks": 1}
     (snakemake.folder / "own.bed").write_text("chr1\t5\t9\n")
     output = snakemake("--", targets[1], fails=True)
     assert "ERROR own.bed: sha256 is" in output

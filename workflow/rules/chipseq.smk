@@ -5,14 +5,6 @@ ARCHIVE = "resources/chipseq/archive" + (
 )
 
 
-# Where jobs run there may be no way out to the internet.
-localrules:
-    get_chipseq_archive,
-    get_chipseq,
-    get_peaks,
-    get_negatives,
-
-
 rule get_chipseq_archive:
     input:
         lib=library("get_file.py"),
@@ -22,6 +14,7 @@ rule get_chipseq_archive:
     log:
         "logs/get_chipseq_archive.log",
     cache: "omit-software"
+    localrule: True  # where jobs run there may be no way out to the internet
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -82,6 +75,7 @@ rule get_chipseq:
         test="resources/chipseq/{dataset}_B.seq.gz",
     log:
         "logs/get_chipseq/{dataset}.log",
+    localrule: True  # where jobs run there may be no way out to the internet
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -133,6 +127,7 @@ rule get_peaks:
         "logs/get_peaks/{dataset}.log",
     wildcard_constraints:
         dataset=one_of(PEAK_SETS),
+    localrule: True  # where jobs run there may be no way out to the internet
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -156,6 +151,7 @@ rule get_negatives:
         "logs/get_negatives/{dataset}.log",
     wildcard_constraints:
         dataset=one_of(PEAK_SETS),
+    localrule: True  # where jobs run there may be no way out to the internet
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -192,8 +188,7 @@ checkpoint split_peaks:
         mem_mb=memory(splitting_peaks_needs),
         runtime=growing(30),
     params:
-        split=config["chipseq"],
-        peaks=config["peaks"],
+        split=peak_split,
         seed=config["seed"],
         dataset="{dataset}",
     script:

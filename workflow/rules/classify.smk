@@ -1,11 +1,6 @@
 """A classifier for each set: trained, applied to the official test file; each method judged."""
 
 
-localrules:
-    write_set_page,
-    plot_learning_curve,
-
-
 rule train_classifier:
     input:
         unpack(encoder_of),
@@ -168,6 +163,7 @@ rule write_set_page:
         ),
     log:
         "logs/write_set_page/{dataset}.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     threads: 1
@@ -198,6 +194,7 @@ rule plot_learning_curve:
         ),
     log:
         "logs/plot_learning_curve/{run}.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     threads: 1

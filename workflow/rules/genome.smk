@@ -5,11 +5,6 @@ GENOME = "resources/genome/genome.fa" + (
 )
 
 
-# Where jobs run there may be no way out to the internet.
-localrules:
-    get_genome,
-
-
 rule get_genome:
     input:
         lib=library("get_file.py"),
@@ -20,6 +15,7 @@ rule get_genome:
         "logs/get_genome.log",
     cache: "omit-software"
     priority: 1  # all sets wait for it
+    localrule: True  # where jobs run there may be no way out to the internet
     conda:
         "../envs/download.yaml"
     threads: 1

@@ -55,9 +55,10 @@ def chipseq_source(wildcards):
     for column in ("train", "test"):
         digest = row.get(f"{column}_sha256")
         where[f"{column}_checksum"] = f"sha256:{digest}" if digest else None
-    folder = chipseq_folder() or None
+    # Of a row that names both files the folder is no matter, nor then a reason to train again.
+    folder = (chipseq_folder() or None) if not (row["train"] and row["test"]) else None
     return where | dict(
-        folder=placed(folder) if is_archive(config["datasets"]["source"]) else folder
+        folder=placed(folder) if folder and is_archive(config["datasets"]["source"]) else folder
     )
 
 
@@ -65,6 +66,18 @@ def peak_files(wildcards):
     """Return the fetched peaks of a set and, where the sheet names them, its negatives."""
     kinds = ["peaks", "negatives"] if row_of(wildcards.dataset)["negatives"] else ["peaks"]
     return {kind: f"resources/peaks/{wildcards.dataset}.{kind}" for kind in kinds}
+
+
+def peak_split(wildcards):
+    """Return, as params, what `split_peaks` takes, None for what the set's kind of negatives is not
+    made by: a change of that is no reason to train again."""
+    given = bool(row_of(wildcards.dataset)["negatives"])
+    idle = []
+    if given or config["peaks"]["negatives"] == "shuffle":
+        idle += ["distance", "gc_tolerance"]
+    if given:
+        idle += ["negatives", "negatives_per_positive"]
+    return config["chipseq"] | config["peaks"] | dict.fromkeys(idle)
 
 
 def sheet_checksum(wildcards, column):

@@ -6,15 +6,6 @@ MOTIF_DATABASE = "resources/motifs/database.meme" + (
 )
 
 
-# Where jobs run there may be no way out to the internet.
-localrules:
-    get_motif_database,
-    match_motifs,
-    summarise_motifs,
-    plot_scan,
-    plot_effects,
-
-
 rule attribute:
     input:
         lib=library("attribute_sequences.py"),
@@ -83,6 +74,7 @@ rule get_motif_database:
     log:
         "logs/get_motif_database.log",
     cache: "omit-software"
+    localrule: True  # where jobs run there may be no way out to the internet
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -105,6 +97,7 @@ rule match_motifs:
         matches="results/motifs/{dataset}/matches.tsv",
     log:
         "logs/match_motifs/{dataset}.log",
+    localrule: True
     conda:
         "../envs/mining.yaml"
     threads: 1
@@ -165,6 +158,7 @@ rule summarise_motifs:
         ),
     log:
         "logs/summarise_motifs.log",
+    localrule: True
     conda:
         "../envs/mining.yaml"
     threads: 1
@@ -227,6 +221,7 @@ rule plot_scan:
         ),
     log:
         "logs/plot_scan/{dataset}.log",
+    localrule: True
     conda:
         "../envs/mining.yaml"
     threads: 1
@@ -285,6 +280,7 @@ rule plot_effects:
         ),
     log:
         "logs/plot_effects.log",
+    localrule: True
     conda:
         "../envs/mining.yaml"
     threads: 1

@@ -1,11 +1,6 @@
 """A trained model as one folder that needs nothing beside it, and a whole run as one file."""
 
 
-localrules:
-    pack_model,
-    pack_release,
-
-
 rule pack_model:
     input:
         unpack(motifs_to_pack),
@@ -18,6 +13,7 @@ rule pack_model:
         folder=directory("results/models/{dataset}"),
     log:
         "logs/pack_model/{dataset}.log",
+    localrule: True
     conda:
         "../envs/download.yaml"
     threads: 1
@@ -37,6 +33,7 @@ rule pack_release:
         archive="results/release.zip",
     log:
         "logs/pack_release.log",
+    localrule: True
     conda:
         "../envs/download.yaml"
     threads: 1

@@ -1,13 +1,6 @@
 """All sets in one table, all methods in another, and the record of it all."""
 
 
-localrules:
-    summarise,
-    compare_methods,
-    write_methods,
-    write_provenance,
-
-
 rule summarise:
     input:
         unpack(summary_inputs),
@@ -33,6 +26,7 @@ rule summarise:
         ),
     log:
         "logs/summarise.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     threads: 1
@@ -61,6 +55,7 @@ rule write_methods:
         ),
     log:
         "logs/write_methods.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     threads: 1
@@ -112,6 +107,7 @@ rule compare_methods:
         ),
     log:
         "logs/compare_methods.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     threads: 1
@@ -140,6 +136,7 @@ rule write_provenance:
         ),
     log:
         "logs/write_provenance.log",
+    localrule: True
     conda:
         "../envs/download.yaml"
     threads: 1

@@ -22,6 +22,5 @@ with phases("splitting"):
         dataset=snakemake.params.dataset,
         seed=snakemake.params.seed,
         **snakemake.params.split,
-        **snakemake.params.peaks,
     )
 write_json(snakemake.output.seconds, phases.as_dict())

@@ -62,14 +62,14 @@ def split_peaks(
     max_peaks: int | None,
     validation_fraction: float,
     ambiguous: str,
-    negatives_per_positive: int,
+    negatives_per_positive: int | None,
     near_duplicate_width: int,
     leaks: str,
     width: int,
     test: Sequence[str] | None,
-    negatives: str,
-    distance: int,
-    gc_tolerance: float,
+    negatives: str | None,
+    distance: int | None,
+    gc_tolerance: float | None,
 ) -> None:
     """Cut a set's peaks out of the genome, split them, and find or make their negatives.
 
@@ -111,7 +111,8 @@ def split_peaks(
     test : sequence of str, optional
         Contigs for the test, names or glob patterns; None takes the genome's validation contigs.
     negatives : {"genomic", "shuffle"}
-        Which kind.
+        Which kind. This and the two below, and `negatives_per_positive`, may be None where the
+        kind of negatives makes no use of them.
     distance : int
         Bases at least between a genomic negative and any peak.
     gc_tolerance : float

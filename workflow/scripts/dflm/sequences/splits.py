@@ -180,8 +180,8 @@ def write_parts(
     parts : dict of str to list of (str, str, int)
         Rows (name, sequence, label) of "train", "validation" and "test".
     reason : str
-        Why the set is skipped; empty where it is not. A set without a training or a validation
-        row is skipped too. The tables of a skipped set hold no row.
+        Why the set is skipped; empty where it is not. A set with fewer than two training peaks or
+        without a validation row is skipped too. The tables of a skipped set hold no row.
     found : dict
         The statistics so far; status, reason and numbers of rows are filled in.
     tables : sequence of path-like
@@ -189,7 +189,8 @@ def write_parts(
     stats : path-like
         Where the statistics are to stand.
     """
-    if not reason and not (parts["train"] and parts["validation"]):
+    learnt_from = sum(label for *_, label in parts["train"])
+    if not reason and (learnt_from < 2 or not parts["validation"]):
         reason = "too few unlike training peaks to split off a validation part"
     if reason:
         parts = {part: [] for part in parts}
