@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class ScanOutput:
     value : {"probability", "calibrated", "log-odds"}
         What the bigWig holds.
     threshold : float, str or None
-        Of a call, see `dflm.mining.scoring.Scorer.threshold`.
+        Of a call, see `dflm.mining.scoring.Scorer.threshold`; infinity calls nothing.
     apart : int >= 1 or None
         Least distance of two calls; None is the width.
     motifs : path-like or None
@@ -93,7 +94,9 @@ def scan_to_files(
         if path is not None:
             check_writable(path)
     motifs = read_meme(output.motifs, empty=True) if output.motifs is not None else None
-    threshold = scorer.threshold(output.threshold) if output.calls is not None else 1.0
+    threshold = output.threshold
+    if output.calls is not None and threshold != math.inf:
+        threshold = scorer.threshold(threshold)
     with tempfile.TemporaryDirectory(prefix="dflm-scan-") as temporary:
         identity = {}
         if parts is not None:
@@ -191,6 +194,11 @@ def scan_set(
     scorer = Scorer.of_job(
         weights, gpu=gpu, threads=threads, gpu_share=gpu_share, precision=precision
     )
+    point = scorer.calibration.get("thresholds", {}).get(threshold, {})
+    if point.get("threshold", 0) is None:
+        # A set in which there is nothing to find must not keep the others from their scans.
+        log.warning("no threshold keeps the FDR within %s: nothing is called", point.get("limit"))
+        threshold = math.inf
     scan_to_files(
         scorer,
         Path(weights).parent,

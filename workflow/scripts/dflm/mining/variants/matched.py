@@ -63,7 +63,8 @@ def matched_null(
             raise InputError(
                 f"only {len(drawn)} of {size} places like the variants' were found",
                 genome.name,
-                "give --null shuffled, or a larger genome",
+                "take shuffled ones (--null shuffled, in the workflow mining.variants.p_values: "
+                "shuffled), or a larger genome",
             )
     return drawn
 

@@ -147,7 +147,8 @@ def score_variants(
             if len(found) > LEAST_Q * (1 + settings.null_size):
                 log.warning(
                     "of %d alleles one alone cannot reach q %g by %d null variants: q is at least "
-                    "alleles / hits / null variants; give more by --null-size",
+                    "alleles / hits / null variants; give more by --null-size, in the workflow "
+                    "mining.variants.null_size",
                     *(len(found), LEAST_Q, settings.null_size),
                 )
             null = _null(found, settings)
@@ -181,7 +182,10 @@ def _check_reasons(variants, reasons, genome, settings) -> None:
         )
         if settings.on_mismatch == "fail":
             raise InputError(
-                text, genome.name, "give the assembly of the VCF, or --on-mismatch skip"
+                text,
+                genome.name,
+                "give the assembly of the VCF, or skip them: --on-mismatch skip, in the workflow "
+                "mining.variants.on_mismatch: skip",
             )
         log.warning("%s; they are skipped", text)
     counted = Counter(reasons)
