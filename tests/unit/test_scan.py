@@ -457,6 +457,21 @@ def test_outputs_that_cannot_be_written_are_told_before_anything_is_scored(
     assert [one.name for one in tmp_path.iterdir()] == ["calls.bed"]
 
 
+def test_a_set_that_has_no_such_threshold_has_scores_and_no_calls(planted_model, world, tmp_path):
+    shutil.copytree(planted_model, tmp_path / "model")
+    card = json.loads((tmp_path / "model" / "model.json").read_text())
+    card["calibration"]["both_strands"]["thresholds"]["fdr"] = {"threshold": None, "limit": 0.1}
+    (tmp_path / "model" / "model.json").write_text(json.dumps(card))
+    outputs = [tmp_path / name for name in ("s.bw", "c.bed", "parts")]
+    how = {"stride": 50, "max_n": 0.1, "value": "probability", "precision": "fp32"}
+    job = {"regions": None, "motifs": None, "gpu": 0, "threads": 1}
+    for threshold, called in (("fdr", False), (0.5, True)):
+        weights = tmp_path / "model" / "model.safetensors"
+        files.scan_set(weights, world[2], *outputs, threshold=threshold, **how, **job)
+        assert (len(outputs[1].read_text().splitlines()) > 1) == called
+        assert outputs[0].stat().st_size > 1000
+
+
 def test_suppression_keeps_the_best_and_leaves_the_rest_apart():
     starts = np.array([0, 10, 20, 30, 45, 100])
     scores = np.array([1.0, 3.0, 2.0, 2.5, 2.9, 0.1])
