@@ -16,8 +16,10 @@ METRIC = "auroc"
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines) + "\n"
+    above, *lines = (
+        "".join(f"| {cell} " if cell else "| " for cell in line) + "|" for line in (head, *rows)
+    )
+    return "\n".join([above, "|" + "---|" * len(head), *lines]) + "\n"
 
 
 def by_set(scores: dict[tuple[str, str], float], order: Sequence[str]) -> str:
