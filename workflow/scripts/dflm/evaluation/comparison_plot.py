@@ -115,8 +115,8 @@ def comparison_figure(
         values, place = [held[one] for one in sorted(held)], len(scores) - 1 - line
         low, high = bootstrap_mean(values, resamples, seed)
         mean = float(np.mean(values))
-        words = f"{mean:.3f}"
-        if len(values) < number:
+        words, part = f"{mean:.3f}", len(values) < number
+        if part:
             words += f" ({len(values)} of {number} sets)"
         color = looks[method]["edgecolors"]
         if method in far:
@@ -130,9 +130,11 @@ def comparison_figure(
             low = high = mean
         lower.plot([low, high], [place] * 2, color=color, linewidth=1.6, solid_capstyle="butt")
         lower.scatter([mean], [place], **looks[method])
+        # On the right there is room for a number alone.
         lower.annotate(
-            words, (high, place), (6, 0), textcoords="offset points", va="center",
-            color=INK, fontsize=7.5, annotation_clip=False,
+            words, (low if part else high, place), (-6 if part else 6, 0), va="center",
+            ha="right" if part else "left", textcoords="offset points", color=INK, fontsize=7.5,
+            annotation_clip=False,
         )  # fmt: skip
     upper.set_title(f"{_word(metric)} on the test file, a dot a method and set")
     upper.tick_params(axis="x", labelbottom=False, length=0)
@@ -205,7 +207,7 @@ def rank_figure(
     height = depth + 0.95
     figure = Figure(figsize=(WIDTH, height))
     # In inches down from the axis, and in ranks; the room at both sides is for names.
-    axes = figure.add_axes([0.27, 0, 0.46, (depth + 0.35) / height])
+    axes = figure.add_axes([0.32, 0, 0.36, (depth + 0.35) / height])
     axes.set_ylim(depth, -0.35)
     axes.set_xlim(1, max(len(scores), 2))
     axes.axis("off")
@@ -241,7 +243,7 @@ def rank_figure(
             )  # fmt: skip
             axes.plot(ranks[method], 0, "o", color=color, markersize=4.5, clip_on=False, zorder=4)
             axes.annotate(
-                f"{fit_title(names.get(method, method), 1.9)}  {ranks[method]:.2f}", (edge, y),
+                f"{fit_title(names.get(method, method), 2.1)}  {ranks[method]:.2f}", (edge, y),
                 (-4 if align == "right" else 4, 0), textcoords="offset points", ha=align,
                 va="center", color=color, fontsize=8.5, annotation_clip=False,
                 weight="bold" if method == reference else "normal",
