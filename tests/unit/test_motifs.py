@@ -239,6 +239,17 @@ def test_a_model_s_motif_is_found_written_and_named(found, database, tmp_path):
     assert "PLANTED" in page
     sites = (tmp_path / "sites.tsv").read_text().splitlines()
     assert len(sites) > 100
+    # Pictures of a motif of an earlier call go, what else lies there stays.
+    logos, name = tmp_path / "logos", motifs[0].name
+    with (tmp_path / "motifs.tsv").open("a") as table:
+        table.write("\t".join(["seed_9", *rows[1][1:]]) + "\n")
+    for other in ("seed_9.svg", "seed_9.sites.svg", "company.svg"):
+        (logos / other).write_text("of before")
+    find_motifs(found, tmp_path, finder="seeds", database=database)
+    own = {f"{name}.svg", f"{name}.sites.svg"}
+    assert {path.name for path in logos.iterdir()} >= own | {"company.svg"}
+    assert not {path.name for path in logos.iterdir()} & {"seed_9.svg", "seed_9.sites.svg"}
+    (logos / "company.svg").unlink()
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     find_motifs(found, tmp_path, finder="seeds", database=database)
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}

@@ -6,6 +6,13 @@ MOTIF_DATABASE = "resources/motifs/database.meme" + (
 )
 
 
+def database_name():
+    """Return what the motif database is called: its file's name, of an address that of its path."""
+    given = MINING["motifs"]["database"] or ""
+    path = urlsplit(given).path if is_address(given) else given
+    return os.path.basename(path) or os.path.basename(MOTIF_DATABASE)
+
+
 rule attribute:
     input:
         lib=library("attribute_sequences.py"),
@@ -134,7 +141,7 @@ rule write_motif_page:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        database=os.path.basename(urlsplit(config["mining"]["motifs"]["database"] or "").path),
+        database=database_name(),
     script:
         "../scripts/write_motif_page.py"
 

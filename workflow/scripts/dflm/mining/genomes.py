@@ -190,6 +190,8 @@ def _check_index(path: str | os.PathLike, plain: bool) -> None:
     with open(path, "rb") as fasta:
 
         def read_at(place: int, size: int) -> bytes:
+            if not 0 <= size <= 2**16:
+                raise ValueError("no such gap between two contigs")
             fasta.seek(place)
             return fasta.read(size)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dflm.errors import InputError
 from dflm.files import read_json, write_json
 from dflm.mining.attribution.files import AttributionSet, load_attributions
 from dflm.mining.motifs.discovery import about_motifs, discover_motifs, write_motifs
@@ -19,6 +20,7 @@ from dflm.mining.motifs.plots import plot_lie, plot_motif, plot_pair
 from dflm.mining.motifs.sites import P_VALUE, Sites, find_sites, positions, spacings
 from dflm.mining.motifs.tomtom import Match, compare, read_matches, write_matches
 from dflm.mining.output import write_lines
+from dflm.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +115,8 @@ def describe_motifs(
         for motif in motifs
     ]
     folder = Path(folder)
+    _remove_logos(folder)
     (folder / "logos").mkdir(parents=True, exist_ok=True)
-    for earlier in (folder / "logos").glob("*.svg"):
-        earlier.unlink()
     _write_tables(folder, motifs, sites, matches, found)
     entries = [
         _entry(folder / "logos", motif, place, matches, targets, found)
@@ -133,6 +134,17 @@ def describe_motifs(
         else "No database was given to compare with."
     )
     write_page(folder / "index.html", found.model, entries, sequences=len(found), note=note)
+
+
+def _remove_logos(folder: Path) -> None:
+    """Delete the pictures of an earlier call, by its table: other files there are not ours."""
+    try:
+        rows = read_table(folder / "motifs.tsv")
+    except InputError:
+        return
+    for name in {Path(row.get("motif", "")).name for row in rows}:
+        for ending in ("svg", "sites.svg"):
+            (folder / "logos" / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def _write_tables(

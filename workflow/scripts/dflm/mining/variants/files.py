@@ -208,10 +208,12 @@ def _lines(file, source: str | os.PathLike) -> Iterator[str]:
         for record in file:
             yield str(record).rstrip("\n")
         return
-    with open_text(source) as lines:
-        for line in lines:
-            if (text := line.rstrip("\r\n")) and not text.startswith("#"):
-                yield text
+    # By lines as htslib knows them: a carriage return within one is a letter.
+    with open_text(source) as text:
+        for line in text.buffer:
+            content = line.decode().rstrip("\r\n").removeprefix("\ufeff")
+            if content and not content.startswith("#"):
+                yield content
 
 
 def _remove_indexes(path: str | os.PathLike) -> None:
