@@ -495,7 +495,7 @@ def checking(
         folder / "leaks.json",
         dataset="d",
         width=settings()["chipseq"]["near_duplicate_width"],
-        windows={"epochs": 2, "windows": windows, "width": width, "seed": 1} if windows else None,
+        windows=[{"epochs": 2, "windows": windows, "width": width, "seed": 1}] if windows else [],
         **make_genome(folder / "genome", longest, 1000),
     )
 
@@ -531,7 +531,7 @@ def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
         folder / "metrics.json",
         *(folder / f"{name}.svg" for name in ("roc", "pr", "reliability", "scores")),
         dataset="d",
-        args={"floor_tolerance": 0.5, "both_strands": True, "corpus": False, "shown": False},
+        args={"floor_tolerance": 0.5, "both_strands": True, "corpus": False, "shown": []},
         seed=1,
         method="full",
     )

@@ -366,6 +366,7 @@ def test_peaks_that_the_second_pretraining_was_shown(files, tmp_path):
     record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=[drawing, wide])
     assert record["shown"]["names"]["exact"] == ["a"]
     assert set(record["shown"]["rows"]) > set(rows)
+    assert record["shown"]["drawn"][0] == {"windows": drawing, "rows": rows}
     # Of windows narrower than the width asked for, a peak that holds a whole one is found.
     narrow = drawing | {"windows": 200, "width": 30}
     record = check_leaks(**files, dataset="A_(b)", width=40, **genome, windows=[narrow])

@@ -156,6 +156,10 @@ def files(tmp_path):
             "near": {"positives": 2, "negatives": 0},
             "names": {"exact": [rows[0][0]], "near": [rows[1][0], rows[2][0]]},
             "rows": [0, 1, 2],
+            "drawn": [
+                {"windows": {"epochs": 1}, "rows": [0, 2]},
+                {"windows": {"epochs": 4}, "rows": [0, 1]},
+            ],
         },
     }
     paths["leaks"].write_text(json.dumps(leaks))
@@ -170,7 +174,7 @@ def write_predictions(path, rows, rng):
     path.write_text("\n".join(lines) + "\n")
 
 
-ARGS = {"floor_tolerance": 0.03, "both_strands": True, "corpus": True, "shown": True}
+ARGS = {"floor_tolerance": 0.03, "both_strands": True, "corpus": True, "shown": [{"epochs": 1}]}
 
 
 def run(files, **others):
@@ -194,7 +198,7 @@ def test_the_record_of_a_set_has_every_field(files):
     assert (record["test_positives_in_corpus"], record["test_negatives_in_corpus"]) == (31, 0)
     assert (record["test_positives_near_corpus"], record["test_negatives_near_corpus"]) == (4, 3)
     assert (record["test_in_train"], record["test_near_train"]) == (1, 7)
-    assert record["test_positives_shown"] == 3
+    assert record["test_positives_shown"] == 2  # of its own; the AUROC is without the other's too
     assert record["auroc_unshown"] == auroc(labels[3:], probabilities[3:])
     leaks = json.loads(files["leaks"].read_text())
     leaks["shown"]["rows"] = [len(labels) - 1]
@@ -215,7 +219,9 @@ def test_what_a_given_language_model_has_read_is_not_known(files):
     known, unknown = run(files), run(files, args=ARGS | {"corpus": False})
     kinds = [f"test_{label}_{where}_corpus" for label in LABELS for where in ("in", "near")]
     assert without_times(unknown) == without_times(known | dict.fromkeys(kinds))
-    unshown = run(files, args=ARGS | {"shown": False})
+    both = run(files, args=ARGS | {"shown": [{"epochs": 4}, {"epochs": 1}]})
+    assert both["test_positives_shown"] == 3
+    unshown = run(files, args=ARGS | {"shown": []})
     # To compare with a method that was shown them, its AUROC is without them too.
     assert without_times(unshown) == without_times(known | {"test_positives_shown": None})
 

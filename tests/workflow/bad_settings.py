@@ -163,7 +163,7 @@ CONFIGS = [
     ("classifier: {start: scratch}", "classifier.start.*finetuned, pretrained, random"),
     ("seeds: 0", "seeds is 0; allowed: a whole number, at least 1"),
     ("variants: [wide]", r"variants is \[.wide.\]; allowed: a section"),
-    (f"variants: {{{'w' * 101}: {{kmers: {{k: 4}}}}}}", "variants.w+.*allowed"),
+    (f"variants: {{{'w' * 101}: {{kmers: {{k: 4}}}}}}", "variants.w+.*allowed.*100 at most"),
     (
         'genome: {source: "https://[x/genome.fa.gz"}',
         r"genome.source: https://\[x/genome.fa.gz is no address",

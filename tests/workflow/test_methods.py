@@ -72,7 +72,7 @@ def what_was_read(**chosen):
     """Return, by method, whether it read the genome and whether it had a second pretraining."""
     rules = rules_of(**chosen)
     return {
-        method.name: (rules["reads_corpus"](method), rules["was_shown"](method))
+        method.name: (rules["reads_corpus"](method), bool(rules["shown_to"](method)))
         for method in rules["METHODS"]
     }
 

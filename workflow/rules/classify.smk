@@ -176,7 +176,7 @@ rule write_set_page:
             key: row_of(wildcards.dataset).get(key) for key in ("tf", "cell_line")
         },
         read_corpus=lambda wildcards: reads_corpus(METHODS[0]),
-        was_shown=lambda wildcards: was_shown(METHODS[0]),
+        was_shown=lambda wildcards: bool(shown_to(METHODS[0])),
     script:
         "../scripts/write_set_page.py"
 

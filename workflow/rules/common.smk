@@ -198,7 +198,7 @@ def evaluation_args(wildcards):
         floor_tolerance=config["evaluate"]["floor_tolerance"],
         both_strands=method.settings["predict"]["both_strands"],
         corpus=reads_corpus(method),
-        shown=was_shown(method),
+        shown=shown_to(method),
     )
 
 

@@ -228,11 +228,12 @@ def windows_shown():
     return found
 
 
-def was_shown(method):
-    """Say whether a method had a second pretraining, an ensemble by any member."""
+def shown_to(method):
+    """Return what draws the windows of a method's second pretraining, of an ensemble's members'."""
     if method.kind == ENSEMBLE:
-        return any(map(was_shown, members_of_ensemble()))
-    return windows_of(method) is not None
+        drawn = [windows for member in members_of_ensemble() for windows in shown_to(member)]
+        return [one for number, one in enumerate(drawn) if one not in drawn[:number]]
+    return list(filter(None, [windows_of(method)]))
 
 
 def corpus_of_any(wildcards):

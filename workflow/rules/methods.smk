@@ -214,7 +214,7 @@ def check_variant(name, layer):
     if not VARIANT_NAME.fullmatch(name):
         yield (
             f"{key}: the name is not allowed; allowed: letters, digits and . _ -, a letter or digit "
-            "first, no -seed and a number at the end"
+            "first, no -seed and a number at the end, 100 at most"
         )
     if name in (FULL, ENSEMBLE, *ABLATIONS, *BASELINES):
         yield f"{key}: {name} is the name of a method that is shipped; choose another"

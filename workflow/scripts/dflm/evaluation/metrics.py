@@ -115,17 +115,22 @@ def calibration_record(
     return record
 
 
-def leak_counts(leaks: Mapping, corpus: bool, shown: bool = False) -> dict:
+def leak_counts(
+    leaks: Mapping, labels: np.ndarray, corpus: bool, shown: Sequence[Mapping] = ()
+) -> dict:
     """Return the counts of a leak check, as the record holds them.
 
     Parameters
     ----------
     leaks : mapping
         What `dflm.sequences.leak_report.check_leaks` returned.
+    labels : numpy.ndarray
+        shape=(rows of the test file,)
     corpus : bool
         Whether the genome in it is one that the method has read.
-    shown : bool
-        Whether the method had the second pretraining whose windows are in it.
+    shown : sequence of mapping
+        The second pretrainings that the method, or a member of the ensemble, had: what draws their
+        windows, as `leaks` has it.
 
     Returns
     -------
@@ -133,7 +138,7 @@ def leak_counts(leaks: Mapping, corpus: bool, shown: bool = False) -> dict:
         ``test_in_train`` and ``test_near_train``, the test rows that have an exact, or else a
         near duplicate in the training or validation part; ``test_positives_in_corpus``,
         ``.._near_corpus`` and likewise of negatives, in the training contigs, None where not read;
-        ``test_positives_shown``, those that share bases with one of the windows, None without.
+        ``test_positives_shown``, those that share bases with one of their windows, None without.
     """
     found = {
         f"test_{name}_train": sum(leaks["test"][kind].values())
@@ -143,13 +148,16 @@ def leak_counts(leaks: Mapping, corpus: bool, shown: bool = False) -> dict:
     for label in ("positives", "negatives"):
         for name, kind in (("in", "exact"), ("near", "near")):
             found[f"test_{label}_{name}_corpus"] = read[kind][label] if read else None
-    windows = leaks["shown"] if shown else None
-    counted = (windows[kind]["positives"] for kind in ("exact", "near")) if windows else None
-    return found | {"test_positives_shown": None if counted is None else sum(counted)}
+    found["test_positives_shown"] = None
+    if leaks["shown"] and shown:
+        drawn = (one["rows"] for one in leaks["shown"]["drawn"] if one["windows"] in shown)
+        rows = sorted(set().union(*drawn))
+        found["test_positives_shown"] = int(np.count_nonzero(labels[rows] == 1))
+    return found
 
 
 def auroc_unshown(labels: np.ndarray, probabilities: np.ndarray, leaks: Mapping) -> float | None:
-    """Return the AUROC without the test positives that the second pretraining was shown.
+    """Return the AUROC without the test positives that any second pretraining was shown.
 
     Of every method, so that methods can be compared by it.
 
@@ -278,7 +286,7 @@ def evaluate(
         for kind in ("positives", "negatives"):
             record[f"{part}_{kind}"] = counts[f"{part}_{kind}"]
     found = read_json(leaks)
-    record |= leak_counts(found, args["corpus"], args["shown"])
+    record |= leak_counts(found, labels, args["corpus"], args["shown"])
     record["auroc_unshown"] = auroc_unshown(labels, probabilities, found)
     chosen = None
     if "calibration" in model:

@@ -65,9 +65,9 @@ def check_leaks(
         ``validation`` contigs the rows of the test table that stand there, ``not_looked_up`` and
         ``bases`` (the genome's, N included); ``shown``, None without `windows`, else the rows of
         the test table that share bases with one of any, also by their ``rows``, from 0, since names
-        need not be unique. Each as ``exact`` and ``near``, numbers of
-        ``positives`` and ``negatives``, and ``names``, those of the rows; near are those that
-        are not exact.
+        need not be unique, and for each of `windows` as ``drawn``. Each as ``exact`` and ``near``,
+        numbers of ``positives`` and ``negatives``, and ``names``, those of the rows; near are those
+        that are not exact.
 
     Raises
     ------
@@ -109,9 +109,14 @@ def check_leaks(
                 width,
             )
     if index is not None and windows:
-        levels = np.maximum.reduce([_shown(sequences, genome, one, width) for one in windows])
+        each = [_shown(sequences, genome, one, width) for one in windows]
+        levels = np.maximum.reduce(each)
         record["shown"] = _describe(names, labels, levels)
         record["shown"]["rows"] = np.flatnonzero(levels).tolist()
+        record["shown"]["drawn"] = [
+            {"windows": dict(one), "rows": np.flatnonzero(own).tolist()}
+            for one, own in zip(windows, each, strict=True)
+        ]
         log.info(
             "%s: %d of %d test sequences share %s bases with a window of a second pretraining",
             dataset,

@@ -81,7 +81,7 @@ def split_peaks(
     others for training and validation; or, where there is a file of them, windows around
     the middles of its intervals, all of which are used, but for those that overlap a peak.
     Of genomic windows, those that hold N are dropped, positives too, and so are negatives with
-    the sequence of a positive or of a row that they must not share with another part.
+    the sequence of a positive or of another negative.
 
     Parameters
     ----------
