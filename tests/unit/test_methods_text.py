@@ -59,7 +59,8 @@ GENOME = {
     },
     "contigs": [{"name": "chr8", "split": "validation"}, {"name": "chr1", "split": "train"}],
 }
-PRETRAIN = {"bits_per_base": 1.87654, "train_tokens": 2_900_000_001, "averaged": True}
+PRETRAIN = {"bits_per_base": 1.87654, "tokens": 2_000_000, "train_tokens": 2_900_000_001}
+PRETRAIN |= {"averaged": True}
 
 
 def facts(config, sets, **changes):
@@ -248,7 +249,7 @@ CASES = {
     ),
     "random": (
         {"classifier": {"start": "random"}},
-        ["No language model was trained", "began with random weights"],
+        ["began with random weights, without a language model"],
         ["pretrained without labels", "fine-tuned"],
     ),
     "pretrained": (

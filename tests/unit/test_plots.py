@@ -8,7 +8,9 @@ import matplotlib
 import numpy as np
 import pytest
 from dflm.errors import InputError
-from dflm.evaluation import plots
+from dflm.evaluation import calibration_plot, plots
+from dflm.scores import average_precision
+from matplotlib.figure import Figure
 
 NAME = "ELK1_GM12878_ELK1_(1277-1)_Stanford"
 
@@ -55,6 +57,80 @@ def test_same_input_same_svg_without_a_date(kind, tmp_path, scores):
     assert ElementTree.fromstring(first).tag.endswith("svg")
     assert b"<dc:date>" not in first
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return what draws a figure and hands it over instead of writing it."""
+    figures = []
+    for module in (plots, calibration_plot):
+        monkeypatch.setattr(module, "save_figure", lambda figure, path: figures.append(figure))
+
+    def draw(function, *arguments, **named):
+        function(*arguments, "none.svg", **named)
+        figures[-1].draw_without_rendering()
+        return figures[-1]
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    ("labels", "p"),
+    [
+        ([1, 0, 1], [0.9, 0.8, 0.7]),
+        ([1, 0] * 50, [0.5] * 100),
+        ([1] * 9 + [0] * 9, np.round(np.linspace(0.9, 0.1, 18) % 0.61, 1)),
+    ],
+)
+def test_the_precision_drawn_at_each_recall_is_that_of_the_area_told(drawn, labels, p):
+    figure = drawn(plots.plot_precision_recall, labels, p, title=NAME)
+    (axes,) = figure.axes
+    curve = axes.lines[-1]
+    steps = matplotlib.cbook.STEP_LOOKUP_MAP[curve.get_drawstyle()]
+    recall, precision = steps(*curve.get_data())
+    assert abs(np.trapezoid(precision, recall)) == pytest.approx(average_precision(labels, p))
+
+
+@pytest.mark.parametrize("length", [10, 34, 35, 43, 60])
+def test_titles_and_words_stay_on_the_picture_and_apart(drawn, scores, length):
+    name = ("ELK1_GM12878_ELK1_(1277-1)_Stanford" * 2)[:length]
+    labels = np.repeat([1, 0], [20, 180])
+    few = labels, np.linspace(1, 0, 200)
+    for figure in (
+        drawn(plots.plot_roc, *scores, title=name),
+        drawn(plots.plot_precision_recall, *few, title=name),
+        drawn(calibration_plot.plot_reliability, *scores, 1.2, title=name),
+    ):
+        axes = figure.axes[0]
+        boxes = [text.get_window_extent() for text in [*axes.texts, axes._left_title]]
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.64, 0.7, 0.75, 0.9])
+def test_the_mean_of_the_summary_stands_on_it(mean):
+    sets = [(NAME + "_x", mean, 0.4), (NAME, mean + 0.02, 0.5)]
+    with matplotlib.rc_context(plots.STYLE):
+        figure = plots.summary_figure(sets, (mean, mean - 0.01, mean + 0.02))
+        figure.draw_without_rendering()
+        box = figure.axes[0].texts[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert figure.axes[0].get_xlim()[0] <= 0.4
+
+
+def test_stages_of_a_few_epochs_are_named_as_far_as_there_is_room(tmp_path):
+    figure = Figure(figsize=(6.4, 4))
+    upper, lower = figure.subplots(2, 1)
+    stages = [1, 2, 3, 4, *[5] * 60]
+    for axes in (upper, lower):
+        axes.set_xlim(0.5, len(stages) + 0.5)
+    plots._stage_bands(upper, lower, stages)
+    figure.draw_without_rendering()
+    told = [text.get_text() for text in upper.texts]
+    assert (told[0], told[-1]) == ("stage 1", "5")
+    boxes = [text.get_window_extent() for text in upper.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
 
 
 def test_drawing_leaves_the_global_style_alone(tmp_path, scores):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.evaluation.plots import summary_figure
-from dflm.evaluation.summary import COLUMNS, NOT_RUN, format_table, runtime, summarise
+from dflm.evaluation.summary import COLUMNS, KILLED, NOT_RUN, format_table, runtime, summarise
 
 GOOD = {"A_K562_a_(SC-1)_Lab": 0.97, "C_K562_c.2_Lab": 0.81, "B_GM12878_b_Lab": 0.9}
 SKIPPED, FAILED, LATE, ORPHAN = "D_x_Lab", "E_<x>_&_Lab", "F_x_Lab", "G_x_Lab"
@@ -38,7 +38,7 @@ def given_files(tmp_path):
             path.write_text("s\th:m:s\tmax_rss\n60.5\t0:01:00\t12.5\n")
     stats = {SKIPPED: tmp_path / "stats.json"}
     stats[SKIPPED].write_text(
-        json.dumps({"status": "skipped", "reason": "870 positives", "train_positives": 870})
+        json.dumps({"status": "skipped", "reason": "870 positives", "train_positives": 0})
     )
     logs[FAILED] = [tmp_path / "split.log", tmp_path / "train.log", tmp_path / "none.log"]
     logs[FAILED][0].write_text("2026-01-01 INFO begins\nERROR x.gz: the file is damaged\n")
@@ -65,6 +65,10 @@ def test_a_row_for_each_set_in_order_then_the_mean(given_files, tmp_path):
     assert states[SKIPPED] == ("skipped", "870 positives")
     assert states[FAILED] == ("failed", "x.gz: the file is damaged")
     assert states[LATE] == ("failed", NOT_RUN)
+    given_files["logs"][LATE] = [tmp_path / "killed.log", tmp_path / "none.log"]
+    given_files["logs"][LATE][0].write_text("2026-01-01 INFO begins\n")
+    _, killed = run(given_files, tmp_path)
+    assert killed[5]["reason"] == f"{KILLED}, see {tmp_path}/killed.log"
     assert states[ORPHAN] == ("failed", "there is no B file")
     assert all(states[name] == ("ok", "") for name in GOOD)
 
@@ -77,7 +81,7 @@ def test_values_and_their_mean(given_files, tmp_path):
         assert float(by_name[name]["runtime_seconds"]) == pytest.approx(121)
         assert by_name[name]["auroc_low"] == by_name[name]["lm_bits_per_base_after"] == ""
     assert by_name[SKIPPED]["auroc"] == by_name[FAILED]["auroc"] == ""
-    assert by_name[SKIPPED]["train_positives"] == "870"
+    assert by_name[SKIPPED]["train_positives"] == ""  # its tables hold no row, as it is skipped
     # Known of one set only: the mean is over those of which it is.
     assert [by_name[name]["test_in_corpus"] for name in GOOD] == ["430", "", ""]
     assert by_name[SKIPPED]["test_in_corpus"] == ""

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dflm.calibration import BINS, expected_calibration_error, reliability_table, scaled
-from dflm.evaluation.plots import BLUE, GREY, STYLE, fit_title, save_figure
+from dflm.evaluation.plots import BLUE, GREY, STYLE, save_figure, set_title
 
 
 def plot_reliability(
@@ -44,7 +44,7 @@ def reliability_figure(labels, probabilities, temperature, title, bins) -> Figur
     """Build the figure of `plot_reliability`."""
     figure = Figure(figsize=(4.4, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    upper.set_title(fit_title(title, 4.4), pad=10)
+    set_title(upper, title)
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
     drawn = [(probabilities, GREY, "as predicted")]
     if temperature is not None:

@@ -152,7 +152,8 @@ def _record(run: Run, row: Mapping, counts: Mapping) -> dict:
     """Row of one method, set and seed; None where a value is not known."""
     name = row["dataset"]
     status, reason, values = outcome(row, run.metrics.get(name), counts, run.logs.get(name, ()))
-    record = {column: values.get(column, counts.get(column)) for column in COLUMNS}
+    known = {} if status == "skipped" else counts
+    record = {column: values.get(column, known.get(column)) for column in COLUMNS}
     record |= {column: row.get(column) or "" for column in ("dataset", "tf", "cell_line")}
     record["runtime_seconds"] = runtime(run.benchmarks.get(name, ()))
     return record | {

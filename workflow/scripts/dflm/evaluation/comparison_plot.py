@@ -123,7 +123,7 @@ def comparison_figure(
             lower.annotate(
                 f"\N{LEFTWARDS ARROW} {words}, left of the axis", (0, place), (6, 0),
                 xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
-                color=color, fontsize=7.5,
+                color=INK, fontsize=7.5,
             )  # fmt: skip
             continue
         if low is None:
@@ -136,7 +136,11 @@ def comparison_figure(
             ha="right" if part else "left", textcoords="offset points", color=INK, fontsize=7.5,
             annotation_clip=False,
         )  # fmt: skip
-    upper.set_title(f"{_word(metric)} on the test file, a dot a method and set")
+    # From the figure's edge, as names of sets leave little room beside them.
+    figure.text(
+        0.03, 1 - 0.22 / height, f"{_word(metric)} on the test file, a dot a method and set",
+        weight="bold", fontsize=10, va="center",
+    )  # fmt: skip
     upper.tick_params(axis="x", labelbottom=False, length=0)
     upper.set_ylim(-0.7, max(number, 1) - 0.3)
     if size:
@@ -150,7 +154,10 @@ def comparison_figure(
     lower.set_yticks(range(len(scores)), list(called.values())[::-1], fontsize=8)
     lower.set_facecolor("#F6F8FA")
     lower.grid(True, axis="x")
-    lower.set_xlabel(f"{_word(metric)}; below, the mean over sets and its {INTERVAL}")
+    lower.set_xlabel(_word(metric))
+    figure.text(
+        0.03, 0.14 / height, f"below, the mean over sets and its {INTERVAL}", color=GREY, fontsize=8
+    )
     for axes in (upper, lower):
         axes.tick_params(axis="y", length=0)
     upper.margins(x=0.04)

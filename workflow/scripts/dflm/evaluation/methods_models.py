@@ -19,8 +19,8 @@ def language_model(config: Mapping, facts: Mapping) -> str:
     start = config["classifier"]["start"]
     if start == "random":
         return (
-            f"{tokens(config)} No language model was trained: the classifier's encoder, "
-            f"{shape(config)}, began with random weights."
+            f"{tokens(config)} The classifier's encoder, {shape(config)}, began with random "
+            "weights, without a language model."
         )
     text = f"{tokens(config)} The language model was {shape(config)}. "
     given = config["language_model"]["pretrained"]
@@ -101,7 +101,8 @@ def pretraining(args: Mapping, facts: Mapping) -> str:
         f"{varied} {count(args['bptt'], 'token')}, by {optimizer}. Training was regularised by a "
         f"weight decay of {args['weight_decay']:g}, {limited(args['clip'])}, {dropouts(model)}, "
         f"activation regularisation ({model['ar_alpha']:g}) and temporal activation regularisation "
-        f"({model['tar_beta']:g}). On the held-out contigs it reached "
+        f"({model['tar_beta']:g}). On {number(reached['tokens'])} tokens of the held-out contigs "
+        "it reached "
         f"{reached['bits_per_base']:.4f} bits per base. "
     )
 

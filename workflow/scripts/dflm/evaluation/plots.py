@@ -54,6 +54,12 @@ def fit_title(text: str, width: float) -> str:
     return (text if len(text) <= room else text[: room - 1] + "…").replace("$", r"\$")
 
 
+def set_title(axes, title: str) -> None:
+    """Name a figure that is 4.4 inches wide, in smaller letters where the name is long."""
+    long = len(title) > 34
+    axes.set_title(fit_title(title, 4.5 if long else 4.4), pad=10, fontsize=7.5 if long else None)
+
+
 def plot_roc(
     labels: Sequence[int], probabilities: Sequence[float], path: str | Path, title: str
 ) -> None:
@@ -94,8 +100,12 @@ def plot_precision_recall(
     with matplotlib.rc_context(STYLE):
         figure, axes = _square(title)
         axes.axhline(prevalence, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-        axes.text(0.03, prevalence - 0.02, f"chance {prevalence:.2f}", color=GREY, va="top")
-        axes.plot(recall, precision, color=BLUE, drawstyle="steps-pre", clip_on=False)
+        # Under its line, but for one so low that the average precision stands there.
+        y, side = prevalence - 0.02, "top"
+        if prevalence < 0.2:
+            y, side = max(prevalence, 0.1) + 0.02, "bottom"
+        axes.text(0.03, y, f"chance {prevalence:.2f}", color=GREY, va=side)
+        axes.plot(recall, precision, color=BLUE, drawstyle="steps-post", clip_on=False)
         axes.text(0.03, 0.06, f"average precision {area:.3f}", color=BLUE, ha="left", weight="bold")
         axes.set_xlabel("recall")
         axes.set_ylabel("precision")
@@ -106,7 +116,7 @@ def _square(title: str):
     """Figure and axes for a curve on the unit square."""
     figure = Figure(figsize=(4.4, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(fit_title(title, 4.4), pad=10)
+    set_title(axes, title)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
@@ -228,15 +238,20 @@ def _classifier_curve(events: Sequence[Mapping], title: str) -> Figure:
 
 
 def _stage_bands(upper, lower, stages: Sequence[int | None]) -> None:
-    """Shade every other stage and name all of them above the upper axes."""
+    """Shade every other stage and name them above the upper axes, as far as there is room."""
     end = 0.5
+    told, apart = -len(stages), 0.05 * len(stages)
     for number, (stage, group) in enumerate(groupby(stages)):
         start, end = end, end + len(list(group))
         if number % 2 == 0:
             for axes in (upper, lower):
                 axes.axvspan(start, end, color=BAND, linewidth=0, zorder=0)
+        middle = (start + end) / 2
+        if middle - told < apart * (1 + (number == 1)):  # the first has a word before its number
+            continue
+        told = middle
         upper.annotate(
-            f"stage {stage}" if number == 0 else f"{stage}", ((start + end) / 2, 1), (0, 3),
+            f"stage {stage}" if number == 0 else f"{stage}", (middle, 1), (0, 3),
             xycoords=("data", "axes fraction"), textcoords="offset points", color=GREY,
             ha="center", fontsize=8,
         )  # fmt: skip
@@ -300,13 +315,16 @@ def summary_figure(scores, mean, others=()) -> Figure:
     axes.set_title("AUROC on the test file, a dot a set", pad=18)
     places = np.arange(number)
     area = {True: (28, 34), False: (5, 8)}[number <= 150]
+    known = [value for score in scores for value in score[1:3] if value is not None]
+    lowest = min([0.45, *(value - 0.02 for value in known)])
     if mean is not None:
         label = f"mean {mean[0]:.3f}"
         if mean[1] is not None:
             axes.axvspan(mean[1], mean[2], color=BLUE, alpha=0.13, linewidth=0, zorder=0)
             label += f" ({INTERVAL} {mean[1]:.3f} to {mean[2]:.3f})"
         axes.axvline(mean[0], color=BLUE, linewidth=1.1, zorder=1)
-        right = mean[0] > 0.75
+        room = (1.005 - mean[0]) / (1.005 - lowest) * (7.2 - left - 0.35) + 0.35
+        right = room < 0.065 * len(label)  # inches of a letter
         axes.annotate(
             label, (mean[0], 1),
             (4 if not right else -4, 4), xycoords=("data", "axes fraction"),
@@ -319,7 +337,7 @@ def summary_figure(scores, mean, others=()) -> Figure:
             label="floor: dinucleotide counts alone",
         )  # fmt: skip
     axes.scatter([score[1] for score in scores], places, s=area[1], color=BLUE, zorder=3)
-    axes.set_xlim(min([0.45] + [min(score[1:2]) - 0.02 for score in scores]), 1.005)
+    axes.set_xlim(lowest, 1.005)
     axes.set_ylim(-0.7, max(number, 1) - 0.3)
     axes.grid(True, axis="x")
     axes.set_xlabel("AUROC")

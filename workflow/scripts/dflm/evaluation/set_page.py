@@ -177,10 +177,15 @@ def _verdict(metrics: Mapping) -> str:
     text = (
         "Of a positive and a negative of the test file, drawn at random, the classifier gives the "
         f"positive the higher score in {100 * area:.1f} % of cases; chance is 50 %, and the counts "
-        f"of the 16 dinucleotides reach {100 * floor:.1f} %. At probability 0.5 it finds "
-        f"{recall:.1f} % of the {metrics['test_positives']:,} positives, and {precision:.1f} % of "
-        "those it calls are positives."
+        f"of the 16 dinucleotides reach {100 * floor:.1f} %. At probability 0.5 it "
     )
+    if recall or precision:
+        text += (
+            f"finds {recall:.1f} % of the {metrics['test_positives']:,} positives, and "
+            f"{precision:.1f} % of those it calls are positives."
+        )
+    else:
+        text += f"finds none of the {metrics['test_positives']:,} positives."
     before = metrics.get("lm_bits_per_base_before")
     after = metrics.get("lm_bits_per_base_after")
     if before is not None and after is not None:
@@ -329,7 +334,7 @@ def _leaks(leaks: Mapping) -> str:
         words = "contigs held out of pretraining"
         both += [(words, leaks["corpus"]["validation"])]
     if leaks["shown"]:
-        words = "windows that the second pretraining told from their shuffles"
+        words = "windows that a second pretraining of the run told from their shuffles"
         both += [(words, leaks["shown"])]
     rows = [
         [
@@ -366,7 +371,7 @@ def _provenance(metrics: Mapping, card: Mapping, stats: Mapping) -> str:
     terms = "".join(
         f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>"
         for key, value in rows.items()
-        if value
+        if value not in (None, "")
     )
     settings = json.dumps(training.get("classifier", {}), indent=2, sort_keys=True)
     return (

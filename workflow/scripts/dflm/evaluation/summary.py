@@ -16,6 +16,7 @@ from dflm.tables import align, read_table, write_table
 
 MEAN = "MEAN"
 NOT_RUN = "did not run: the run stopped before it"
+KILLED = "ended without a word, as a job does that is killed, for memory or time"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,12 @@ COLUMNS = (
         "parts",
     ),
     Column("auroc", "AUROC", 3, "area under the ROC curve on the test file"),
-    Column("auroc_unshown", "AUROC, unshown", 3, "without the positives counted in test + shown"),
+    Column(
+        "auroc_unshown",
+        "AUROC, unshown",
+        3,
+        "without the positives that any method of the run was shown",
+    ),
     Column("auprc", "AUPRC", 3, "average precision on the test file"),
     Column("mcc", "MCC", 3, "Matthews correlation at probability 0.5"),
     Column("accuracy", "accuracy", 3, "at probability 0.5"),
@@ -181,8 +187,9 @@ def _record(row, metrics, stats, benchmarks, logs) -> dict:
     record = dict.fromkeys(column.name for column in COLUMNS)
     record |= {name: row.get(name) or "" for name in ("dataset", "tf", "cell_line")}
     counts = read_json(stats) if stats is not None and Path(stats).exists() else {}
-    for name in ("train_positives", "test_positives", "test_negatives"):
-        record[name] = counts.get(name)
+    if counts.get("status") != "skipped":
+        for name in ("train_positives", "test_positives", "test_negatives"):
+            record[name] = counts.get(name)
     record["runtime_seconds"] = runtime(benchmarks)
     status, reason, values = outcome(row, metrics, counts, logs)
     record |= {name: values[name] for name in NUMBERS if name in values}
@@ -229,7 +236,8 @@ def outcome(
     else:
         # The earliest job that failed is the cause; those after it never began.
         reasons = [reason for reason in map(last_error, logs) if reason]
-        status, reason = "failed", reasons[0] if reasons else NOT_RUN
+        begun = [f"{KILLED}, see {log}" for log in logs if Path(log).exists()]
+        status, reason = "failed", [*reasons, *begun, NOT_RUN][0]
     return status, " ".join((reason or "").split()), values
 
 
