@@ -279,6 +279,18 @@ def test_pretraining_learns_the_repeat(pretrained):
     assert card["training"]["seed"] == JOB["seed"]
 
 
+@pytest.mark.parametrize("wanted", [1, 7, 10, 1000])
+def test_validations_are_as_many_as_asked_for_as_far_as_there_are_windows(
+    genome, tmp_path, monkeypatch, wanted
+):
+    monkeypatch.setattr(loop.Pretraining, "windows", lambda self: [(25 * i, 25) for i in range(19)])
+    run_pretraining(genome, tmp_path, epochs=1, validations_per_epoch=wanted)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").open()]
+    assert len(steps) == min(wanted, 19)
+    assert steps[-1] == 19
+    assert max(np.diff([0, *steps])) <= 19 / len(steps) + 1
+
+
 def test_two_runs_of_one_seed_are_identical(genome, pretrained, tmp_path):
     run_pretraining(genome, tmp_path)
     assert results(tmp_path) == results(pretrained)

@@ -162,7 +162,11 @@ def _of_models(cards: Sequence[Mapping]) -> dict:
     for key in ("dflm_version", "dflm_commit", "dflm_modified", "python_version", "torch_version"):
         told[key] = {card.get(key) for card in cards}
     for key in ("device", "processor", "threads", "bf16", "deterministic"):
-        told[key] = {card.get("metrics", {}).get(key) for card in cards}
+        told[key] = {
+            place.get(key)
+            for metrics in (card.get("metrics", {}) for card in cards)
+            for place in (metrics, *metrics.get("earlier", []))
+        }
     return {key: sorted(values - {None}) for key, values in told.items()}
 
 
