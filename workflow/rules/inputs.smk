@@ -337,6 +337,13 @@ def matches_of(wildcards):
     return dict(matches=f"results/motifs/{wildcards.dataset}/matches.tsv", database=MOTIF_DATABASE)
 
 
+def database_name():
+    """Return what the motif database is called: its file's name, of an address that of its path."""
+    given = config["mining"]["motifs"]["database"] or ""
+    path = urlsplit(given).path if is_address(given) else given
+    return os.path.basename(path) or os.path.basename(MOTIF_DATABASE)
+
+
 def motif_tables(rows):
     return [f"results/motifs/{row['dataset']}/motifs.tsv" for row in rows]
 

@@ -6,13 +6,6 @@ MOTIF_DATABASE = "resources/motifs/database.meme" + (
 )
 
 
-def database_name():
-    """Return what the motif database is called: its file's name, of an address that of its path."""
-    given = MINING["motifs"]["database"] or ""
-    path = urlsplit(given).path if is_address(given) else given
-    return os.path.basename(path) or os.path.basename(MOTIF_DATABASE)
-
-
 rule attribute:
     input:
         lib=library("attribute_sequences.py"),
