@@ -3,6 +3,7 @@
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
+import zipfile
 
 import yaml
 from small_run import COMPARED, CONFIG, NONE, STRONG, Run
@@ -65,6 +66,12 @@ def test_all_methods_are_judged_on_the_same_sequences_and_compared(tmp_path):
         assert len(ElementTree.parse(picture).getroot().findall(".//{*}path")) > 10
     assert "one-hot CNN" in (results / "summary" / "comparison.html").read_text()
     assert "Nothing to be done" in run(*target)
+    run("--report", str(tmp_path / "report.zip"), *target)
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+        page = archive.read("report/report.html").decode()
+    assert {"comparison.tsv", "comparison.html", "comparison.svg", "ranks.svg"} <= names
+    assert '"Comparison"' in page
     # Negatives that leak are no negatives for any method.
     jobs, output = run.plan("--config", "evaluate={floor_tolerance: 0.02}", *target)
     assert jobs.get("evaluate") == len(METHODS) * 2, output
