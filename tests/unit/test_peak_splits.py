@@ -1,6 +1,7 @@
 """Splits of peaks: contigs held out, negatives of the same contigs, every dropped peak counted."""
 
 import gzip
+import logging
 import re
 from collections import Counter
 from itertools import pairwise
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.evaluation.floor import dinucleotide_floor
+from dflm.evaluation.methods_peaks import LEFT_OUT
+from dflm.evaluation.set_page import DROPPED
 from dflm.files import read_json
 from dflm.sequences.genome import shard_genome
 from dflm.sequences.peak_splits import split_peaks
@@ -209,6 +212,7 @@ def test_negatives_of_ones_own_are_used_but_for_those_on_a_peak(genome, tmp_path
         "unknown_contig": 1,
         "beyond_contig_end": 0,
         "window_off_end": 1,
+        "merged": 0,
         "overlap": 0,
         "on_a_peak": 1,
         "ambiguous": 1,
@@ -219,6 +223,52 @@ def test_negatives_of_ones_own_are_used_but_for_those_on_a_peak(genome, tmp_path
     assert "chr1:3000-3051" in kept
     assert len(kept) == 101
     assert len(split.rows(0, "validation")) == 20
+
+
+def test_peaks_that_overlap_are_merged_and_negatives_of_ones_own_are_not(genome, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    pairs = [
+        f"{contig}\t{at + shift}\t{at + shift + 600}"
+        for contig in ("chr1", "chr2", "chr3")
+        for at in range(8000, 24_000, 2000)
+        for shift in (0, 200)
+    ]
+    own = [
+        f"{contig}\t{at + shift}\t{at + shift + 100}"
+        for contig in ("chr1", "chr2", "chr3")
+        for at in range(9200, 24_000, 2000)
+        for shift in (0, 60)
+    ]
+    split = Split(tmp_path, genome, pairs, own).check()
+    assert split.stats["rows"] == {"train": 32, "test": 16}
+    assert split.stats["dropped"]["merged"] == 24
+    assert split.stats["dropped"]["overlap"] == 0
+    for name, *_ in split.rows(1, *PARTS):
+        assert (span(name)[1] + 25) % 2000 == 400
+    reasons = split.stats["background"]["dropped"]
+    assert reasons["merged"] == 0
+    assert len(split.rows(0, *PARTS)) == len(own)
+    # What is counted has words on the set's page and in the methods section.
+    assert reasons.keys() <= {*DROPPED, "on_a_peak"}
+    assert reasons.keys() <= LEFT_OUT.keys()
+    assert "TF_cell: 24 peaks without a summit were merged with others" in caplog.text
+    assert "peaks.bed: read as BED, as narrowPeak has ten columns, not 3" in caplog.text
+
+
+def test_negatives_stay_away_from_all_of_a_merged_peak(genome, tmp_path):
+    """Three long peaks, each of many that overlap by one base; only the rest is for negatives."""
+    lines = [
+        f"{contig}\t{at}\t{at + 101}"
+        for contig in ("chr1", "chr2", "chr3")
+        for at in range(8000, 16_000, 100)
+    ]
+    lines += random_peaks(60, contigs=("chr1", "chr2", "chr3"))
+    lines = ["\t".join(line.split("\t")[:3]) for line in lines]
+    split = Split(tmp_path, genome, lines, gc_tolerance=1.0).check()
+    assert split.stats["dropped"]["merged"] >= 3 * 79
+    for name, *_ in split.rows(0, *PARTS):
+        _, start, end = span(name)
+        assert end + 100 <= 8000 or start - 100 >= 15_901 + 100
 
 
 def test_windows_with_n_are_dropped_and_kept_on_demand_with_shuffles(genome, tmp_path):

@@ -1,6 +1,7 @@
 """Peaks: what a file may hold, and the windows that are laid on them."""
 
 import gzip
+import logging
 import re
 import subprocess
 from itertools import pairwise
@@ -35,6 +36,7 @@ def test_narrow_peak_has_summits_and_strengths(tmp_path):
         assert peaks.kind == "narrowPeak"
         assert peaks.contigs == ["chr1", "chr2"]
         assert peaks.summits.tolist() == [130, 15]
+        assert peaks.has_summit.tolist() == [True, False]
         assert peaks.strengths.tolist() == [7.5, -0.01]
 
 
@@ -46,6 +48,101 @@ def test_idr_s_files_begin_as_narrow_peak(tmp_path):
         [130],
         [7.5],
     )
+
+
+NARROW = [  # the first has column 7 and 8 within its interval, as a BED9 would
+    "chr1\t3\t500\tp\t900\t.\t12\t30\t20\t250",
+    "chr1\t900\t1300\tp\t90\t.\t12\t30\t20\t-1",
+    "chr2\t5000\t5400\tp\t9\t+\t3.5\t.\tinf\t399",
+]
+BED9 = [
+    "chr1\t100\t500\tp\t900\t.\t100\t500\t0",
+    "chr1\t900\t1300\tp\t90\t-\t950\t1250\t255,0,0",
+    "chr2\t5000\t5400\tp\t9\t+\t5000\t5000\t.",
+]
+
+
+def with_columns(lines, *columns):
+    return "".join("\t".join((line, *columns)) + "\n" for line in lines)
+
+
+@pytest.mark.parametrize("columns", [(), ("7",), ("0.99", "x"), ("9",) * 10, ("chr1", "3", "500")])
+def test_narrow_peak_is_known_by_its_columns_whatever_stands_behind(tmp_path, caplog, columns):
+    caplog.set_level(logging.INFO)
+    path = bed(tmp_path, with_columns(NARROW, *columns))
+    peaks = read_peaks(path)
+    assert peaks.kind == "narrowPeak"
+    assert peaks.summits.tolist() == [253, 1100, 5399]
+    assert peaks.has_summit.tolist() == [True, False, True]
+    assert peaks.strengths.tolist() == [12, 12, 3.5]
+    why = "columns 6 to 10 are a strand, three numbers and a summit within the peak in 3 of 3 lines"
+    assert caplog.messages == [f"{path}: read as narrowPeak, as {why}"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("3",),  # a number that could be a summit
+        ("3", "0.5"),
+        ("2", "100,100,", "0,300,"),  # BED12, whose blocks fill the interval
+        ("3", "1,200,1", "0,90,399", "4.5", "6.7", "3.2"),  # gappedPeak
+    ],
+)
+def test_bed_with_columns_of_its_own_is_no_narrow_peak(tmp_path, caplog, columns):
+    caplog.set_level(logging.INFO)
+    peaks = read_peaks(bed(tmp_path, with_columns(BED9, *columns)))
+    assert (peaks.kind, peaks.summits.tolist()) == ("BED", [300, 1100, 5200])
+    assert not peaks.has_summit.any()
+    assert peaks.strengths.tolist() == [900, 90, 9]
+    assert "read as BED, as columns 7 and 8 lie within the interval" in caplog.text
+    assert "in 3 of 3 lines" in caplog.text
+
+
+def test_a_bed_12_without_thick_parts_is_known_by_its_blocks(tmp_path):
+    lines = ["chr1\t100\t500\tp\t900\t+\t0\t0\t0\t2\t150,90\t0,310"] * 3
+    assert read_peaks(bed(tmp_path, with_columns(lines))).kind == "BED"
+    for spoilt in ("2\t150,90\t0,300", "2\t150\t0,310", "2\t,90\t0,310", "3\t150,90\t0,310"):
+        text = with_columns(lines).replace("2\t150,90\t0,310", spoilt)
+        assert read_peaks(bed(tmp_path, text)).kind == "narrowPeak"
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("chr1\t100\t500\tp\t9\t+\t1.5\t2.5\t3.5", "INFO"),  # broadPeak
+        ("chr1\t100\t500\tp\t9\t+\t1.5\t2.5\t3.5\tgene\t7", "INFO"),
+        ("chr1\t100\t500\tp\t9\tx\t1.5\t2.5\t3.5\t200\t7", "INFO"),
+        ("chr1\t100\t500\tp\t9\t+\t1.5\t2.5\t3.5\t400\t7", "INFO"),
+        ("chr1\t100\t500\tp\t9\t+\tchr1\t50\t900\tg", "WARNING"),  # of bedtools intersect -wa -wb
+        ("chr1\t100\t500\tp\t9\t+" + "\t7.5" * 11, "INFO"),  # of IDR on broad peaks
+    ],
+)
+def test_what_lacks_a_mark_of_narrow_peak_is_bed_and_the_log_tells(tmp_path, caplog, line, level):
+    caplog.set_level(logging.INFO)
+    peaks = read_peaks(bed(tmp_path, f"{line}\n" * 2))
+    assert (peaks.kind, peaks.summits.tolist(), peaks.strengths.tolist()) == (
+        "BED",
+        [300, 300],
+        [9, 9],
+    )
+    (told,) = caplog.records
+    assert told.levelname == level
+    assert re.search("as BED, as (narrowPeak has ten columns, not 9|.* 0 of 2)", told.message)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (with_columns(NARROW[1:], "x") + with_columns(BED9[1:2], "9", "x"), "line 3: .* of BED, "),
+        (with_columns(NARROW[1:]) + with_columns(BED9[1:2], "9"), "line 3: .* of BED, and"),
+        (with_columns(BED9[:2], "9") + NARROW[1], "line 3: columns 6 to 12 are those of narrow"),
+        (with_columns(NARROW, "x") + NARROW[1].replace("-1", "400") + "\tx", "line 4: the summit"),
+        (with_columns(NARROW, "x") + NARROW[1].replace("12", "x") + "\tx", "line 4: the signalV"),
+    ],
+)
+def test_lines_of_two_formats_and_mistakes_are_named(tmp_path, lines, told):
+    with pytest.raises(InputError, match=f"{told}.*cut -f 1-6 makes a BED of it"):
+        read_peaks(bed(tmp_path, lines))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +160,7 @@ def test_bed_in_all_its_forms(tmp_path, text, strength):
     peaks = read_peaks(bed(tmp_path, text))
     assert (peaks.kind, peaks.contigs) == ("BED", ["chr1"])
     assert (peaks.starts[0], peaks.ends[0], peaks.summits[0]) == (100, 201, 150)
+    assert not peaks.has_summit[0]
     assert peaks.strengths.tolist() == [strength]
 
 
@@ -103,9 +201,9 @@ def test_a_bad_line_is_named(tmp_path, line, told):
         ("chr1\t1\t9\tn\tx", "the score is 'x', not a number"),
         ("chr1\t1\t9\tn\tnan", "the score is 'nan'"),
         ("chr1\t1\t9\tn\t0\t.\tx\t1\t1\t3", r"the signalValue \(column 7\) is 'x'"),
-        ("chr1\t1\t9\tn\t0\t.\t1\t1\t1\t8", r"the summit \(column 10\) is '8'.* 0 to 7"),
-        ("chr1\t1\t9\tn\t0\t.\t1\t1\t1\t-2", "the summit"),
-        ("chr1\t1\t9\tn\t0\t.\t1\t1\t1\t.", "the summit"),
+        ("chr1\t1\t9\tn\t0\t.\t.5\t1\t1\t8", r"the summit \(column 10\) is '8'.* 0 to 7"),
+        ("chr1\t1\t9\tn\t0\t.\t.5\t1\t1\t-2", "the summit"),
+        ("chr1\t1\t9\tn\t0\t.\t.5\t1\t1\t.", "the summit"),
     ],
 )
 def test_a_bad_score_or_summit_is_named(tmp_path, line, told):
@@ -126,11 +224,15 @@ def test_torn_files_and_no_text_are_named(tmp_path):
 # ---- windows -----------------------------------------------------------------------------------
 
 
-def made(rows, kind="BED"):
-    """Peaks from (contig, start, end, strength)."""
+def made(rows, told=()):
+    """Peaks from (contig, start, end, strength); those told have their summit at the start."""
     contigs, starts, ends, strengths = zip(*rows, strict=True) if rows else [()] * 4
     starts, ends = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
-    return Peaks(list(contigs), starts, ends, (starts + ends) // 2, np.array(strengths), kind)
+    has_summit = np.isin(np.arange(len(rows)), told)
+    summits = np.where(has_summit, starts, (starts + ends) // 2)
+    return Peaks(
+        list(contigs), starts, ends, summits, has_summit, np.array(strengths), "narrowPeak"
+    )
 
 
 peak_lists = st.lists(
@@ -202,6 +304,72 @@ def test_the_stronger_of_two_is_kept_and_a_third_beside_it(genome):
     assert placed.dropped["overlap"] == 1
 
 
+def one_by_one(rows):
+    """Unions of intervals that share a base, by the plainest way there is."""
+    unions = []
+    for contig, start, end, strength in sorted(rows):
+        if unions and unions[-1][0] == contig and start < unions[-1][2]:
+            _, low, high, most = unions.pop()
+            start, end, strength = low, max(high, end), max(most, strength)
+        unions.append((contig, start, end, strength))
+    return unions
+
+
+@given(peak_lists, st.integers(1, 260), st.sets(st.integers(0, 60)))
+def test_peaks_without_a_summit_are_merged_where_they_overlap(genome, rows, width, told):
+    placed = place_peaks(made(rows, list(told)), genome.opened, width, "x", merge=True)
+    fits = [name in NAMES and end <= len(genome.texts[name]) for name, _, end, _ in rows]
+    free = [i for i in range(len(rows)) if fits[i] and i not in told]
+    others = [i for i in range(len(rows)) if not fits[i] or i in told]
+    unions = one_by_one([rows[i] for i in free])
+    of_told = [len(unions) + place for place, i in enumerate(others) if i in told]
+    alone = made([*unions, *(rows[i] for i in others)], of_told)
+    expected = place_peaks(alone, genome.opened, width, "x")
+    assert placed.windows.starts.tolist() == expected.windows.starts.tolist()
+    assert placed.windows.contigs.tolist() == expected.windows.contigs.tolist()
+    assert placed.strengths.tolist() == expected.strengths.tolist()
+    assert placed.dropped == expected.dropped | {"merged": len(free) - len(unions)}
+    assert sum(placed.dropped.values()) + len(placed.windows) == len(rows)
+    # What negatives stay away from: each peak as it was, and each window.
+    known = [row for row in rows if row[0] in NAMES]
+    assert placed.contigs.tolist() == [NAMES.index(name) for name, *_ in known]
+    for (_, start, end, _), low, high in zip(known, placed.starts, placed.ends, strict=True):
+        assert low <= start < end <= high
+    for contig, start in zip(placed.windows.contigs, placed.windows.starts, strict=True):
+        here = placed.contigs == contig
+        assert (here & (placed.starts <= start) & (placed.ends >= start + width)).any()
+
+
+def test_what_overlaps_becomes_one_and_what_touches_does_not(genome):
+    rows = [
+        ("chr1", 1200, 1900, 3.0),
+        ("chr1", 1000, 1600, 9.0),
+        ("chr1", 1900, 2000, 1.0),  # begins where the last ends
+        ("chr2", 1000, 1600, 5.0),
+        ("chr1", 3000, 3300, 2.0),  # with a summit of its own: below
+        ("chr1", 3200, 3500, 4.0),
+        ("chr1", 3250, 3600, 1.0),
+    ]
+    placed = place_peaks(made(rows, [4]), genome.opened, 100, "x", merge=True)
+    assert window_names(placed.windows, genome.opened) == [
+        "chr1:1400-1500",
+        "chr1:1900-2000",
+        "chr1:2950-3050",
+        "chr1:3350-3450",
+        "chr2:1250-1350",
+    ]
+    assert placed.strengths.tolist() == [9, 1, 2, 4, 5]
+    assert placed.dropped["merged"] == 2
+    assert placed.dropped["overlap"] == 0
+
+
+def test_a_merged_peak_whose_window_does_not_fit_is_named_whole(genome):
+    rows = [("chr1", 30, 45, 1.0), ("chr1", 5, 31, 1.0), ("chr1", 40, 60, 1.0)]
+    placed = place_peaks(made(rows), genome.opened, 101, "x", merge=True)
+    assert (placed.dropped["merged"], placed.dropped["window_off_end"]) == (2, 1)
+    assert placed.named["window_off_end"] == ["chr1:5-60"]
+
+
 def test_what_does_not_fit_is_counted_and_named(genome):
     rows = [
         ("chr1", 1000, 1101, 1.0),
@@ -217,6 +385,7 @@ def test_what_does_not_fit_is_counted_and_named(genome):
         "unknown_contig": 3,
         "beyond_contig_end": 1,
         "window_off_end": 2,
+        "merged": 0,
         "overlap": 0,
     }
     assert placed.named == {
@@ -247,24 +416,55 @@ def test_the_other_way_round_is_explained_too():
         place_peaks(made(rows), genome, 101, "my.bed")
 
 
+NUMBERS = [str(number) for number in range(1, 23)]
+SCAFFOLDS = [f"GL{number:06}.1" for number in range(60)]
+
+
 @pytest.mark.parametrize(
-    ("of_genome", "rows"),
+    ("of_genome", "rows", "told"),
     [
-        (("chr1", "chr2", "chrM"), ("1", "chr2", "MT")),
-        (("1", "2", "MT"), ("chr1", "2", "chrM")),
+        (("chr1", "chr2", "chrM"), ("1", "chr2", "MT"), "put chr before the"),
+        (("1", "2", "MT"), ("chr1", "2", "chrM"), "take the chr off the"),
+        (("1", "2", "MT"), ("Chr1", "CHR2", "ChrM"), "take the chr off the"),
+        (("1", "2", "Mt", "Pt"), ("Chr1", "Chr2", "ChrM", "ChrC"), "take the chr off the"),
+        (("chr1", "chr2"), ("Chr1", "CHR2"), "begin the peaks' contigs with chr "),
+        (("Chr1", "Chr2", "ChrM"), ("chr1", "2", "Mt"), "put Chr before the"),
+        (("I", "II", "Mito"), ("chrI", "chrII", "chrM"), "take the chr off the"),
+        (("chrI", "chrII", "chrM"), ("I", "II", "Mito"), "put chr before the"),
+        (("I", "II", "MtDNA"), ("chrI", "II", "chrM"), "take the chr off the"),
+        (("2L", "mitochondrion_genome"), ("chr2L", "chrM"), "take the chr off the"),
+        (("chr1", "chrM"), ("chr1", "chrMT"), "rename the"),
+        (("chr1", "MT"), ("1", "M"), "put chr before the"),
+        (("chr1", "Chr2", "CHR3", "chr4"), ("1", "2", "3", "4"), "put chr before the"),
+        (("chr1.1", "chra|b", "chrit's"), ("1.1", "a|b", "it's"), "put chr before the"),
+        # Long ones: all take the prefix, or scaffolds keep their names.
+        ([f"chr{name}" for name in NUMBERS + SCAFFOLDS], NUMBERS + SCAFFOLDS, "put chr before"),
+        ([f"chr{name}" for name in NUMBERS] + SCAFFOLDS, NUMBERS + SCAFFOLDS, "put chr before"),
+        ([*NUMBERS, "chrUn_1"], [*(f"Chr{name}" for name in NUMBERS), "chrUn_1"], "take the chr"),
     ],
 )
-def test_the_command_that_is_told_mends_the_names(tmp_path, of_genome, rows):
+def test_the_command_that_is_told_mends_the_names(tmp_path, of_genome, rows, told):
     contigs = [{"name": name, "length": 999, "split": "train"} for name in of_genome]
     genome = GenomeIndex({"contigs": contigs}, "nowhere")
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError, match=f"; {told}") as error:
         place_peaks(made([(name, 5, 500, 1.0) for name in rows]), genome, 101, "my.bed")
-    command = re.search("sed .*", str(told.value))[0]
-    peaks = "track name=x\n# 1\n" + "".join(f"{name}\t5\t500\n" for name in rows)
+    command = re.search("sed .*", str(error.value))[0]
+    assert len(command) < 250
+    head = 'track name="x"\nbrowser position chr1\n# 1\n\n \t\n'
+    peaks = head + "".join(f"{name}\t5\t500\tM\n" for name in rows)
+    peaks += "".join(f"{name} 5 500 1\n" for name in rows)
     mended = subprocess.run(command, input=peaks, shell=True, capture_output=True, text=True)
     path = tmp_path / "my.bed"
     path.write_text(mended.stdout)
-    assert read_peaks(path).contigs == list(of_genome)
+    assert mended.stdout.startswith(head)
+    assert read_peaks(path).contigs == [*of_genome, *of_genome]
+
+
+def test_names_that_are_not_the_same_contig_s_are_no_clash():
+    contigs = [{"name": name, "length": 999, "split": "train"} for name in ("chr1", "chrM")]
+    genome = GenomeIndex({"contigs": contigs}, "nowhere")
+    rows = [(name, 100, 400, 1.0) for name in ("chr1", "chrMT_1", "10", "m1", "Pt", "chr")]
+    assert place_peaks(made(rows), genome, 101, "x").dropped["unknown_contig"] == 5
 
 
 def test_contigs_are_held_out_by_name_or_pattern(genome):

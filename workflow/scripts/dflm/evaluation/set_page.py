@@ -33,6 +33,7 @@ DROPPED = {
     "unknown_contig": "on contigs that are not used",
     "beyond_contig_end": "that end behind their contig",
     "window_off_end": "with a window over a contig's end",
+    "merged": "merged with a peak that they overlap",
     "overlap": "that overlap a stronger peak's window",
 }
 MORE = """

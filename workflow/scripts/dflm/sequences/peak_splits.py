@@ -76,6 +76,9 @@ def split_peaks(
     The tables are those of `dflm.sequences.splits.split_dataset`, and so are the keys of the
     statistics. A row is called ``contig:start-end`` (a shuffle has ``_shuf1`` behind it).
 
+    Peaks that overlap and whose file tells no summit are merged, see
+    `dflm.sequences.peaks.place_peaks`.
+
     Negatives are: dinucleotide shuffles of the positives; or windows of the genome, see
     `dflm.sequences.backgrounds.genomic_windows`, from the test contigs for the test and from the
     others for training and validation; or, where there is a file of them, windows around
@@ -129,7 +132,12 @@ def split_peaks(
     held_out = held_out_contigs(genome, test)
     _warn_of_read_contigs(genome, held_out, dataset)
     peaks = read_peaks(peaks_file)
-    placed = place_peaks(peaks, genome, width, peaks_file)
+    placed = place_peaks(peaks, genome, width, peaks_file, merge=True)
+    if placed.dropped["merged"]:
+        log.info(
+            "%s: %d peaks without a summit were merged with others that they overlap",
+            *(dataset, placed.dropped["merged"]),
+        )
     kind = "bed" if negatives_file is not None else negatives
     found = empty_statistics(dataset, kind, seed)
     found |= {

@@ -10,13 +10,14 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dflm.errors import InputError
 from dflm.sequences.bed import Peaks
 from dflm.sequences.compiled import compiled
+from dflm.sequences.contig_names import check_names, listed
 from dflm.sequences.genome import GenomeIndex
 
 _SHOWN = 20
@@ -52,7 +53,9 @@ class Placed:
     contigs: np.ndarray
     """shape=(known,) int64, the contigs of all peaks on a known contig, kept or not."""
     starts: np.ndarray
-    """shape=(known,) int64, where these begin; window and peak, whichever reaches further."""
+    """shape=(known,) int64, where these begin; window and peak, whichever reaches further.
+
+    Of a merged peak these are the ends of what it became a part of."""
     ends: np.ndarray
     """shape=(known,) int64, and where they end."""
     dropped: dict[str, int]
@@ -61,8 +64,15 @@ class Placed:
     """Which, by reason: contigs with their counts, peaks as contig:start-end; at most 20 each."""
 
 
-def place_peaks(peaks: Peaks, genome: GenomeIndex, width: int, where: object) -> Placed:
+def place_peaks(
+    peaks: Peaks, genome: GenomeIndex, width: int, where: object, *, merge: bool = False
+) -> Placed:
     """Lay a window around the summit of each peak, and keep the stronger of those that overlap.
+
+    If asked for, peaks whose file tells no summit are merged first, where they share a base:
+    with all that they overlap, and what those overlap, into one that reaches from the first base
+    to the last, has its summit in the middle and is as strong as the strongest. A summit that the
+    file tells is a site of its own, and its peak is merged with none.
 
     The summit is base ``width // 2`` of its window, counted from 0. The windows are gone
     through from the strongest on, and each is kept that overlaps none kept before; of equally
@@ -79,13 +89,16 @@ def place_peaks(peaks: Peaks, genome: GenomeIndex, width: int, where: object) ->
         Bases of a window, at least 1.
     where : object
         The file, for messages.
+    merge : bool
+        Merge as said above.
 
     Returns
     -------
     Placed
         Reasons are ``unknown_contig``, ``beyond_contig_end`` (the peak ends behind its contig, as
         those of another assembly do), ``window_off_end`` (the window reaches over an end of the
-        contig) and ``overlap``, the last of which are not named.
+        contig), ``merged`` (all of a merged peak but one, which stands for it) and ``overlap``,
+        the last two of which are not named.
 
     Raises
     ------
@@ -96,15 +109,20 @@ def place_peaks(peaks: Peaks, genome: GenomeIndex, width: int, where: object) ->
     names = genome.contigs()
     places = {name: place for place, name in enumerate(names)}
     contigs = np.array([places.get(name, -1) for name in peaks.contigs], dtype=np.int64)
-    unknown = Counter(name for name in peaks.contigs if name not in places)
-    _check_names(unknown, len(peaks), names, where)
+    counts = Counter(peaks.contigs)
+    check_names(counts, names, where)
+    unknown = {name: count for name, count in counts.items() if name not in places}
     lengths = np.array([genome.entry(name)["length"] for name in names], dtype=np.int64)
-    starts = peaks.summits - width // 2
-    ends = starts + width
     known = contigs >= 0
     beyond = known & (peaks.ends > lengths[contigs])
-    off_end = known & ~beyond & ((starts < 0) | (ends > lengths[contigs]))
-    usable = np.flatnonzero(known & ~beyond & ~off_end)
+    within = known & ~beyond
+    merged = np.zeros(len(peaks), dtype=bool)
+    if merge:
+        peaks, merged = _merge(peaks, contigs, lengths, np.flatnonzero(within & ~peaks.has_summit))
+    starts = peaks.summits - width // 2
+    ends = starts + width
+    off_end = within & ~merged & ((starts < 0) | (ends > lengths[contigs]))
+    usable = np.flatnonzero(within & ~merged & ~off_end)
     order = usable[np.lexsort((starts[usable], contigs[usable]))]
     # Of a stable sort: where strengths are equal, the place on the genome decides.
     ranked = np.argsort(-peaks.strengths[order], kind="stable")
@@ -119,6 +137,7 @@ def place_peaks(peaks: Peaks, genome: GenomeIndex, width: int, where: object) ->
             "unknown_contig": int((~known).sum()),
             "beyond_contig_end": int(beyond.sum()),
             "window_off_end": int(off_end.sum()),
+            "merged": int(merged.sum()),
             "overlap": int((~kept).sum()),
         },
         {
@@ -189,12 +208,12 @@ def held_out_contigs(genome: GenomeIndex, patterns: Sequence[str] | None) -> np.
         if not fnmatch.filter(names, pattern):
             raise InputError(
                 f"the pattern {pattern!r} of peaks.test matches no contig",
-                mend=f"the genome holds {_listed(names)}",
+                mend=f"the genome holds {listed(names)}",
             )
     held_out = [any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in names]
     if all(held_out):
         raise InputError(
-            "peaks.test holds out all contigs", mend=f"leave some of {_listed(names)} to train on"
+            "peaks.test holds out all contigs", mend=f"leave some of {listed(names)} to train on"
         )
     return np.array(held_out)
 
@@ -219,46 +238,35 @@ def _strongest(contigs, starts, width, ranked):
     return kept
 
 
-def _check_names(unknown: Counter, total: int, names: list[str], where: object) -> None:
-    """Stop where the peaks' contigs and the genome's are named in two ways, or share none."""
-    known = set(names)
-    renamed = {name: other for name in unknown if (other := _other_name(name)) in known}
-    if renamed:
-        prefixed = next(iter(renamed)).startswith("chr")
-        mend = (
-            "take the chr off the peaks' contigs (zcat first, if packed): "
-            "sed 's/^chrM/MT/; s/^chr//'"
-            if prefixed
-            else "put chr before the peaks' contigs (zcat first, if packed): "
-            "sed -E '/^(#|track|browser)/!s/^(chr)?/chr/; s/^chrMT/chrM/'"
-        )
-        raise InputError(
-            f"the peaks name contigs as {_listed(list(renamed))}, the genome as "
-            f"{_listed(list(renamed.values()))}",
-            where,
-            mend,
-        )
-    if total and sum(unknown.values()) == total:
-        raise InputError(
-            f"no peak is on a contig of the genome: the peaks name {_listed(list(unknown))}",
-            where,
-            f"the genome holds {_listed(names)}, as genome.include and genome.exclude choose",
-        )
+def _merge(
+    peaks: Peaks, contigs: np.ndarray, lengths: np.ndarray, which: np.ndarray
+) -> tuple[Peaks, np.ndarray]:
+    """Return the peaks, some of them as large as all that overlap them, and which to pass over.
+
+    Of each group that was merged the first of the file is not passed over.
+    """
+    passed_over = np.zeros(len(peaks), dtype=bool)
+    if not which.size:
+        return peaks, passed_over
+    # On one line of bases for all contigs, none of which reaches into the next.
+    places = (np.cumsum(lengths) - lengths)[contigs]
+    which = which[np.argsort((places + peaks.starts)[which], kind="stable")]
+    reach = np.maximum.accumulate((places + peaks.ends)[which])
+    begins = np.append(True, (places + peaks.starts)[which][1:] >= reach[:-1])
+    first, group = np.flatnonzero(begins), np.cumsum(begins) - 1
+    starts, ends = peaks.starts.copy(), peaks.ends.copy()
+    summits, strengths = peaks.summits.copy(), peaks.strengths.copy()
+    starts[which] = np.minimum.reduceat(starts[which], first)[group]
+    ends[which] = np.maximum.reduceat(ends[which], first)[group]
+    strengths[which] = np.maximum.reduceat(strengths[which], first)[group]
+    summits[which] = (starts[which] + ends[which]) // 2
+    passed_over[which] = True
+    passed_over[np.minimum.reduceat(which, first)] = False
+    merged = replace(peaks, starts=starts, ends=ends, summits=summits, strengths=strengths)
+    return merged, passed_over
 
 
-def _other_name(name: str) -> str:
-    """Return what a chromosome is called by the other custom: UCSC's chr1, Ensembl's 1."""
-    if name.startswith("chr"):
-        return {"chrM": "MT"}.get(name, name[3:])
-    return {"MT": "chrM"}.get(name, f"chr{name}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return ", ".join(names[:6]) + more
-
-
-def _most(unknown: Counter) -> dict[str, int]:
+def _most(unknown: dict[str, int]) -> dict[str, int]:
     """Return the contigs that most peaks were lost on, and how many."""
     return dict(sorted(unknown.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN])
 
