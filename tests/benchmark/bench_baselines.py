@@ -27,36 +27,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "scrip
 
 from dflm.files import read_json
 from dflm.sequences.splits import split_dataset
+from stages import settings
 
-ARGS = {
-    "gkm": {
-        "word": 10,
-        "informative": 6,
-        "shuffles": 8,
-        "costs": [0.3, 1.0, 3.0],
-        "tolerance": 0.05,
-        "passes": 100,
-    },
-    "cnn": {
-        "widths": [6, 9, 12, 18],
-        "filters": 32,
-        "hidden": 64,
-        "dropout": 0.5,
-        "hidden_dropout": 0.3,
-        "epochs": 30,
-        "learning_rate": 0.003,
-        "patience": None,
-        "fresh_negatives": True,
-        "batch_size": 128,
-        "weight_decay": 0.01,
-        "clip": None,
-        "momentum": [0.95, 0.85],
-        "pct_start": 0.3,
-        "div": 25.0,
-        "final_div": 1e4,
-        "precision": "fp32",
-    },
-}
+METHODS = ("gkm", "cnn")
+
+
+def defaults(method: str) -> dict:
+    """Return a method's settings by default, but in single precision on any processor."""
+    args = settings()[method]
+    return args | {"precision": "fp32"} if "precision" in args else args
 
 
 def prepare(data: Path, tf: str, peaks: int, seed: int, folder: Path) -> dict[str, Path]:
@@ -73,13 +52,7 @@ def prepare(data: Path, tf: str, peaks: int, seed: int, folder: Path) -> dict[st
         *parts.values(),
         folder / "stats.json",
         dataset=dataset,
-        min_peaks=1,
-        max_peaks=None,
-        validation_fraction=0.1,
-        ambiguous="drop",
-        negatives_per_positive=1,
-        near_duplicate_width=40,
-        leaks="report",
+        **settings()["chipseq"] | {"min_peaks": 1},
         seed=seed,
     )
     return parts
@@ -135,18 +108,18 @@ def work(method: str, folder: Path, args: dict, seed: int) -> None:
 def main() -> None:
     """Print a row for each set."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", nargs="?", choices=ARGS)
+    parser.add_argument("method", nargs="?", choices=METHODS)
     parser.add_argument("tf", nargs="*", help="sets, by their first field; all when none is given")
     data = os.environ.get("DFLM_REAL_DATA", "../shared/data")
     parser.add_argument("--data", type=Path, default=Path(data, "chipseq"))
     parser.add_argument("--peaks", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--args", default="{}", help="JSON: settings other than those of ARGS")
+    parser.add_argument("--args", default="{}", help="JSON: settings other than by default")
     parser.add_argument("--quick", action="store_true", help="a look: few peaks")
     options = parser.parse_args()
     if options.worker:
-        args = {**ARGS[options.method], **json.loads(options.args)}
+        args = defaults(options.method) | json.loads(options.args)
         work(options.method, options.worker, args, options.seed)
         return
     if not options.data.is_dir():
@@ -158,7 +131,7 @@ def main() -> None:
     sets = options.tf or (here if options.method else ["MYC"])
     print("| set | method | validation AUROC | test AUROC | CPU s | peak MiB |")
     print("|---|---|---|---|---|---|")
-    for method in [options.method] if options.method else ARGS:
+    for method in [options.method] if options.method else METHODS:
         judge(method, sets, options)
 
 

@@ -1,6 +1,7 @@
 """LS-GKM is run as its authors meant it, and what is wrong with it is told in words."""
 
 import csv
+import hashlib
 import json
 import stat
 import sys
@@ -14,7 +15,7 @@ from dflm.evaluation.baselines.lsgkm import run_lsgkm
 TRAIN = """#!{python}
 import sys
 *options, positive, negative, prefix = sys.argv[1:]
-assert options == ["-T", "{threads}"], options
+assert options == "-t 4 -l 11 -k 7 -d 3 -c 1 -T {threads}".split(), options
 for path in (positive, negative):
     lines = open(path).read().split()
     assert lines[::2] == [f">{{i}}" for i in range(len(lines) // 2)]
@@ -74,6 +75,39 @@ def test_predictions_are_probabilities_of_the_test_file_in_its_order(
     card = json.loads(files["card"].read_text())
     assert card["metrics"]["validation_auroc"] == 1
     assert card["training"]["sequences"] == 40
+    assert {"word": 11, "informative": 7, "mismatches": 3, "cost": 1}.items() <= (
+        card["training"]["args"].items()
+    )
+
+
+def test_the_card_tells_which_programs_made_it_the_same_each_time(files, tmp_path, monkeypatch):
+    """A conda environment records its packages in conda-meta; elsewhere no version is known."""
+    folder = tmp_path / "env" / "bin"
+    folder.parent.mkdir()
+    install(folder, monkeypatch, 1)
+    run_lsgkm(**files, threads=1)
+    first = files["card"].read_bytes()
+    run_lsgkm(**files, threads=1)
+    assert files["card"].read_bytes() == first
+    told = json.loads(first)["programs"]
+    assert told == {
+        name: {"sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
+        for name in ("gkmtrain", "gkmpredict")
+    } | {"version": None}
+    meta = tmp_path / "env" / "conda-meta"
+    meta.mkdir()
+    records = {
+        "ls-gkm-0.1.1-h4ac6f70_2": ("ls-gkm", "0.1.1"),
+        "ls-gkm-more-2-0": ("ls-gkm-more", "2"),
+    }
+    for stem, (name, version) in records.items():
+        record = {"name": name, "version": version}
+        (meta / f"{stem}.json").write_text(json.dumps(record))
+    for version in ("0.1.1", None):
+        run_lsgkm(**files, threads=1)
+        found = json.loads(files["card"].read_text())["programs"]
+        assert found == told | {"version": version}
+        (meta / "ls-gkm-0.1.1-h4ac6f70_2.json").write_text("torn")
 
 
 def test_programs_that_are_not_there_are_named_with_where_to_get_them(files, tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """LS-GKM, the usual program for gapped k-mer SVMs, where it is installed.
 
-Its programs are run with their own defaults (l = 11, k = 7, at most 3 mismatches, weighted kernel,
-C = 1), both strands folded in.
+Its programs are run with their own defaults, see `lsgkm_settings`, both strands folded in.
 
 References
 ----------
@@ -21,14 +20,16 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.evaluation.baselines.gkm import platt_slope
+from dflm.evaluation.baselines.lsgkm_settings import OPTIONS, SETTINGS
 from dflm.evaluation.baselines.tables import read_labelled, write_predictions
-from dflm.files import atomic_path, sha256_of, write_json
+from dflm.files import atomic_path, read_json, sha256_of, write_json
 from dflm.scores import auroc
 from dflm.sequences.splits import read_split
 from dflm.software import made_by
 
 log = logging.getLogger(__name__)
 TRAIN, PREDICT = "gkmtrain", "gkmpredict"
+PACKAGE = "ls-gkm"  # bioconda's name of it
 THREADS = (1, 4, 16)  # other numbers are refused
 LONGEST = 2047  # bases; of a longer sequence it reads the first ones only
 
@@ -54,7 +55,7 @@ def run_lsgkm(
     model : Path
         To write: the program's own model.
     card : Path
-        JSON to write: what it was made from, and the AUROC on validation.
+        JSON to write: what it was made from and by, and the AUROC on validation.
     predictions : Path
         TSV to write, see `write_predictions`.
     threads : int
@@ -68,6 +69,7 @@ def run_lsgkm(
     """
     programs = {name: _program(name) for name in (TRAIN, PREDICT)}
     options = ["-T", str(max(number for number in THREADS if number <= max(1, threads)))]
+    settings = [part for key, value in SETTINGS.items() for part in (OPTIONS[key], f"{value:g}")]
     learnt, known = read_labelled(train)
     held, held_labels = read_labelled(validation)
     names, bases, labels = read_split(sequences)
@@ -87,7 +89,7 @@ def run_lsgkm(
                 path, [s for s, found in zip(learnt, known, strict=True) if found == label]
             )
         prefix = Path(folder) / "svm"
-        _run([programs[TRAIN], *options, *parts.values(), prefix])
+        _run([programs[TRAIN], *settings, *options, *parts.values(), prefix])
         made = prefix.with_name("svm.model.txt")
         if not made.is_file():
             raise InputError(
@@ -111,10 +113,15 @@ def run_lsgkm(
                 "train_sha256": sha256_of(train),
                 "validation_sha256": sha256_of(validation),
                 "sequences": len(learnt),
+                "args": SETTINGS,
                 "slope": slope,
             },
             "metrics": {"validation_auroc": auroc(held_labels, scores[0])},
             "sha256": sha256_of(model),
+            "programs": {
+                **{name: {"sha256": sha256_of(path)} for name, path in programs.items()},
+                "version": _version(programs[TRAIN]),
+            },
             **made_by(),
         },
     )
@@ -131,6 +138,22 @@ def _program(name: str) -> str:
             "lsgkm out of `baselines`",
         )
     return found
+
+
+def _version(program: str) -> str | None:
+    """Return the version of the conda package that a program is of, or None where there is none.
+
+    The program itself prints none, neither in its log nor in its usage.
+    """
+    environment = Path(program).absolute().parent.parent
+    for path in sorted(environment.glob(f"conda-meta/{PACKAGE}-*.json")):
+        try:
+            record = read_json(path)
+        except InputError:
+            continue
+        if record.get("name") == PACKAGE:
+            return record.get("version")
+    return None
 
 
 def _run(command: Sequence[object]) -> None:
