@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
 SMALL = {"embedding": 64, "hidden": 192, "layers": 2}
 FULL = {"embedding": 200, "hidden": 800, "layers": 6}
+HEAD = ("detectors", "strand_symmetric")  # what a classifier's size rests on, beside its encoder
 
 _CHILD = """
 import importlib, json, sys, time
@@ -86,9 +87,9 @@ def language_model(**changes: object) -> dict:
 
 
 def classifier_settings(model: dict) -> dict:
-    """Return what the training of a classifier takes as `args`, with the detectors of `model`."""
+    """Return what the training of a classifier takes as `args`, with what `model` has of a head."""
     args = {key: value for key, value in settings()["classifier"].items() if key != "start"}
-    return args | {"head": args["head"] | {"detectors": model["detectors"]}}
+    return args | {"head": args["head"] | {key: model[key] for key in HEAD if key in model}}
 
 
 def classifier_model(**changes: object) -> dict:
@@ -145,12 +146,12 @@ def make_model(folder: Path, model: dict, classifies: bool = False) -> dict:
     from dflm.model.language_model import LanguageModel
     from dflm.training.arguments import LanguageModelArgs
 
-    args = LanguageModelArgs(**{key: value for key, value in model.items() if key != "detectors"})
+    args = LanguageModelArgs(**{key: value for key, value in model.items() if key not in HEAD})
     made = LanguageModel(args.architecture, args.dropouts)
     if classifies:
         head = classifier_settings(model)["head"]
-        shape = [head[name] for name in ("hidden", "dropout", "detectors", "detector_width")]
-        made = PoolingClassifier(args.architecture, args.dropouts, *shape)
+        shape = head.pop("hidden"), head.pop("dropout")
+        made = PoolingClassifier(args.architecture, args.dropouts, *shape, **head)
     files = {"weights": folder / "model.safetensors", "card": folder / "model.json"}
     folder.mkdir(parents=True, exist_ok=True)
     some = [0.1, 0.2, 0.6, 0.9]

@@ -76,6 +76,7 @@ CARDS = [
     card("fewer detectors", "do not fit", "architecture", detectors=1),
     card("detectors below none", "lacks detectors", "architecture", detectors=-1),
     card("detectors without a width", "lacks detector_width", "architecture", detector_width=None),
+    card("strands of a word", "strand_symmetric is neither", "architecture", strand_symmetric="no"),
     card("no head", "lacks head_hidden", "architecture", head_hidden=...),
     card("negative embedding", "must be at least 1", "architecture", embedding=-4),
     card("broken embedding", "no whole number", "architecture", embedding=4.5),

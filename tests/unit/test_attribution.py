@@ -14,8 +14,25 @@ from dflm.mining.attribution.gradients import (
 from dflm.mining.attribution.mutagenesis import hypothetical_of, mean_log_odds, mutation_effects
 from dflm.mining.attribution.sequences import attribute
 from dflm.mining.attribution.top_sites import plot_top_sites, top_sites
+from dflm.mining.scoring import Scorer
+from dflm.model.classifier import PoolingClassifier
+from dflm.model.files import NO_DROPOUT
 from dflm.sequences.kmers import N, reverse_complement
 from planted import MOTIF, WIDTH, bound_sequences, plant, random_codes
+
+
+@pytest.fixture(scope="module", params=["each strand", "both strands at once"])
+def scorer(request, scorer):
+    """The classifier of planted motifs, and one of its weights that reads both strands at once."""
+    if request.param == "each strand":
+        return scorer
+    one = scorer.model
+    shape = one.head_shape | {"strand_symmetric": True}
+    model = PoolingClassifier(
+        one.encoder.architecture, NO_DROPOUT, shape.pop("head_hidden"), 0.0, **shape
+    )
+    model.load_state_dict(one.state_dict())
+    return Scorer(model, scorer.card, scorer.name, scorer.device, precision="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +73,8 @@ def test_an_n_has_no_effect(scorer, bound):
 
 def test_the_gradient_is_that_of_finite_differences(scorer, bound):
     tokens = scorer.tokens(bound[:4])
-    point = scorer.model.encoder.embedding.weight[tokens].detach()
+    read = scorer.model.as_read(tokens)
+    point = scorer.model.encoder.embedding.weight[read].detach()
     gradient = _gradient(scorer.model, tokens, point)
     # Along the gradient itself, where differences stand out from the rounding of single precision.
     direction = gradient / gradient.norm()
@@ -68,7 +86,7 @@ def test_the_gradient_is_that_of_finite_differences(scorer, bound):
 
 def test_reading_embeddings_in_place_of_tokens_changes_nothing_afterwards(scorer, bound):
     tokens = scorer.tokens(bound[:2])
-    point = scorer.model.encoder.embedding.weight[tokens]
+    point = scorer.model.encoder.embedding.weight[scorer.model.as_read(tokens)]
     before = scorer.model(tokens)
     with embedded_as(scorer.model, point):
         assert torch.equal(scorer.model(tokens), before)

@@ -1,11 +1,14 @@
 """Base codes and k-mer ids against a slow peer."""
 
+import itertools
+
 import numpy as np
 import pytest
 from dflm.errors import InputError
 from dflm.sequences.kmers import (
     K_MAX,
     PAD,
+    complement_ids,
     decode,
     encode,
     kmer_ids,
@@ -59,6 +62,16 @@ def test_reverse_complement(sequence):
     pairs = dict(zip("ACGTN", "TGCAN", strict=True))
     assert decode(reverse_complement(codes)) == "".join(pairs[b] for b in reversed(sequence))
     np.testing.assert_array_equal(reverse_complement(reverse_complement(codes)), codes)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_ids_of_complements_are_those_of_the_other_strand(k):
+    every = np.array(list(itertools.product(range(4), repeat=k)), dtype=np.uint8)
+    other = complement_ids(k)
+    assert other.shape == (vocab_size(k),)
+    assert other[PAD] == PAD
+    ids = kmer_ids(every, k)[:, 0]
+    np.testing.assert_array_equal(other[ids], kmer_ids(reverse_complement(every), k)[:, 0])
 
 
 def test_reverse_complement_turns_only_the_last_axis():

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from dflm.errors import InputError
@@ -21,7 +22,7 @@ from dflm.model.losses import (
     temporal_penalty,
     training_loss,
 )
-from dflm.sequences.kmers import PAD
+from dflm.sequences.kmers import PAD, N, kmer_ids, reverse_complement
 from torch.nn import functional
 
 SMALL = Architecture(k=2, stride=1, embedding=6, hidden=8, layers=2)
@@ -128,6 +129,38 @@ def test_a_padded_sequence_is_classified_as_the_bare_one(detectors, width):
     torch.testing.assert_close(model(tokens), model(padded))
 
 
+def both_strands(codes):
+    """Return the tokens of sequences of both strands, shorter ones filled up at the end."""
+    strands = codes, [reverse_complement(one) for one in codes]
+    width = max(len(one) for one in codes)
+    rows = [[np.pad(one, (0, width - len(one)), constant_values=N) for one in s] for s in strands]
+    return [torch.from_numpy(kmer_ids(np.array(s), SMALL.k)).long() for s in rows]
+
+
+@pytest.mark.parametrize("detectors", [0, 6])
+def test_a_strand_symmetric_classifier_cannot_tell_strands_apart(detectors):
+    rng = np.random.default_rng(1)
+    codes = [rng.integers(0, 4, size, dtype=np.uint8) for size in (20, 20, 13)]
+    codes[1][7] = N
+    forward, reverse = both_strands(codes)
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, detectors, 4, strand_symmetric=True).eval()
+    torch.testing.assert_close(model(forward), model(reverse))
+    assert model(forward).shape == (3, 2)
+    one = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, detectors, 4).eval()
+    one.load_state_dict(model.state_dict())
+    assert not torch.allclose(one(forward), one(reverse))
+
+
+def test_a_strand_symmetric_classifier_averages_what_is_pooled_on_each_strand():
+    codes = np.random.default_rng(2).integers(0, 4, (3, 20), dtype=np.uint8)
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, 6, 4, strand_symmetric=True).eval()
+    one = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, 6, 4).eval()
+    one.load_state_dict(model.state_dict())
+    head, one.head = one.head, torch.nn.Identity()
+    forward, reverse = both_strands(codes)
+    torch.testing.assert_close(model(forward), head((one(forward) + one(reverse)) / 2))
+
+
 def test_detectors_read_the_embedding_and_the_head_reads_them():
     model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.0, 6, 4).train()
     for layer in model.encoder.layers:  # so that nothing comes by the encoder
@@ -191,9 +224,9 @@ def test_scores_are_told_apart_although_the_encoder_runs_in_bfloat16():
     assert len((logits[:, 1] - logits[:, 0]).unique()) > 190
 
 
-@pytest.mark.parametrize("detectors", [0, 6])
-def test_a_classifier_comes_back_in_evaluation_mode(tmp_path, detectors):
-    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1, detectors, 4).eval()
+@pytest.mark.parametrize(("detectors", "symmetric"), [(0, False), (6, False), (6, True)])
+def test_a_classifier_comes_back_in_evaluation_mode(tmp_path, detectors, symmetric):
+    model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1, detectors, 4, symmetric).eval()
     weights, card = tmp_path / "c.safetensors", tmp_path / "c.json"
     save_model(model, weights, card, training={}, metrics={})
     again = load_classifier(weights, card)
@@ -202,16 +235,16 @@ def test_a_classifier_comes_back_in_evaluation_mode(tmp_path, detectors):
     assert torch.equal(model(tokens), again(tokens))
 
 
-def test_a_classifier_of_before_there_were_detectors_is_read(tmp_path):
+def test_a_classifier_of_before_there_were_choices_is_read(tmp_path):
     model = PoolingClassifier(SMALL, NO_DROPOUT, 5, 0.1).eval()
     weights, card = tmp_path / "c.safetensors", tmp_path / "c.json"
     save_model(model, weights, card, training={}, metrics={})
-    edit(card, lambda content: [content["architecture"].pop(x) for x in DETECTOR_KEYS])
+    edit(card, lambda content: [content["architecture"].pop(x) for x in LATER_KEYS])
     tokens = torch.randint(0, 17, (4, 12))
     assert torch.equal(model(tokens), load_classifier(weights, card)(tokens))
 
 
-DETECTOR_KEYS = ("detectors", "detector_width")
+LATER_KEYS = ("detectors", "detector_width", "strand_symmetric")
 
 
 def edit(card, change):

@@ -78,12 +78,17 @@ def test_discriminating(tmp_path, batch, windows):
     ],
 )
 @pytest.mark.parametrize(
-    ("stage", "detectors"), [("finetuning", 0), ("classifying", 64), ("classifying", 1000)]
+    ("stage", "head"),
+    [
+        ("finetuning", {}),
+        ("classifying", {"detectors": 64}),
+        ("classifying", {"detectors": 1000}),
+        ("classifying", {"detectors": 64, "strand_symmetric": True}),
+    ],
+    ids=str,
 )
-def test_finetuning_and_classifying(tmp_path, stage, detectors, sizes, batch, sequences):
-    model = stages.language_model(**sizes)
-    if stage == "classifying":
-        model["detectors"] = detectors
+def test_finetuning_and_classifying(tmp_path, stage, head, sizes, batch, sequences):
+    model = stages.language_model(**sizes) | head
     found = getattr(stages, stage)(tmp_path, model, batch, sequences)
     holds(found, getattr(resources, stage)(model, batch, sequences, 101, gpus=0))
 

@@ -131,8 +131,9 @@ def finetuning_needs(settings, input, rulename):
 
 
 def classifier_shape(settings):
-    """Return what a classifier's size rests on: its encoder's architecture, and its detectors."""
-    return architecture_of(settings) | {"detectors": settings["classifier"]["head"]["detectors"]}
+    """Return what a classifier's size rests on: its encoder's architecture, and its head."""
+    head = settings["classifier"]["head"]
+    return architecture_of(settings) | {key: head[key] for key in ("detectors", "strand_symmetric")}
 
 
 def classifying_needs(settings, input, rulename):
@@ -174,6 +175,11 @@ def classifying_on_device(settings, input, rulename):
 def predicting_on_device(settings, input, rulename):
     batch, width = settings["predict"]["batch_size"], set_sizes(input.test)[1]
     return NEEDS.predicting_on_device(classifier_shape(settings), batch, width, gpus_of(rulename))
+
+
+def withholding_needs(settings, input, rulename):
+    rows, width = set_sizes(input.stats)
+    return NEEDS.checking(genome_sizes(input.index)[2], rows, width)
 
 
 def sharding_needs(settings, input, rulename):

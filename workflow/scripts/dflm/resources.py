@@ -5,8 +5,8 @@ upper bounds of what `tests/unit/test_memory.py` measures. Those of a GPU are es
 here was measured on one.
 
 A model is a dict of ``k``, ``embedding``, ``hidden`` and ``layers``, a classifier's also of
-``detectors`` (motif detectors, none where the key is missing); other keys do not matter. All
-amounts are in bytes.
+``detectors`` (motif detectors, none where the key is missing) and ``strand_symmetric`` (whether it
+reads both strands at once, missing for not); other keys do not matter. All amounts are in bytes.
 """
 
 import contextlib
@@ -99,7 +99,12 @@ def of_token(model: dict, decoder: bool = True) -> int:
         Whether the step ends in a word for each token, as a language model's does.
     """
     top = OF_WORD * vocabulary(model) if decoder else of_detection(model)
-    return OF_UNIT * sum(layer_widths(model)[1:]) + top
+    return strands(model) * (OF_UNIT * sum(layer_widths(model)[1:]) + top)
+
+
+def strands(model: dict) -> int:
+    """Return how many strands of a sequence a classifier reads at once."""
+    return 2 if model.get("strand_symmetric") else 1
 
 
 def of_detection(model: dict) -> int:
@@ -121,7 +126,7 @@ def of_prediction(model: dict, tokens: int) -> int:
     """Return what a model and a batch of its predictions take on the CPU."""
     token = OF_UNIT_FORWARD * max(layer_widths(model))
     token += OF_DETECTION_FORWARD * model.get("detectors", 0)
-    return 12 * parameters(model) + tokens * token
+    return 12 * parameters(model) + strands(model) * tokens * token
 
 
 def pretraining(
@@ -244,7 +249,7 @@ def on_device(model: dict, tokens: int, bases: int = 0, gpus: int = 1) -> int:
         return 0
     token = OF_UNIT_ON_DEVICE * sum(layer_widths(model)[1:]) + OF_WORD * vocabulary(model)
     token += of_detection(model)
-    own = -(-tokens // gpus) * token + -(-bases // gpus)
+    own = -(-tokens // gpus) * strands(model) * token + -(-bases // gpus)
     return CUDA_CONTEXT + OF_PARAMETER * parameters(model) + own
 
 
@@ -252,7 +257,7 @@ def predicting_on_device(model: dict, batch_size: int, width: int, gpus: int = 1
     """Return the memory that a prediction takes of a GPU; an estimate, as `on_device`."""
     if not gpus:
         return 0
-    rows = max(batch_size, min(FILLING_ROWS, FILLING_BASES // width))
+    rows = max(batch_size, min(FILLING_ROWS, FILLING_BASES // (strands(model) * width)))
     return CUDA_CONTEXT + of_prediction(model, rows * width)
 
 

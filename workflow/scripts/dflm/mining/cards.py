@@ -47,7 +47,7 @@ def in_words(folder: str | Path, card: dict) -> str:
         f"  trained on       {training.get('dataset', 'a set that the card does not name')}",
         f"  windows          {_or_unknown(training.get('width'))} bases",
         f"  reads            {vocabulary['k']}-mers, {vocabulary['stride']} bases apart, on both "
-        "strands",
+        f"strands{' at once' if shape.get('strand_symmetric') else ''}",
         f"  network          AWD-LSTM of {shape['layers']} layers, embedding {shape['embedding']}, "
         f"hidden {shape['hidden']}",
         f"  motif detectors  {f'{detectors}, of {width} tokens' if detectors else 'none'}",

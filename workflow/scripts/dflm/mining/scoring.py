@@ -268,7 +268,7 @@ class Scorer:
         lengths : numpy.ndarray, optional
             shape=(n,) bases of each, where some are shorter and filled up with N at the end.
         """
-        size = inference_batch(self.device, self.batch_size, max(1, codes.shape[-1]))
+        size = self._batch(codes.shape[-1])
         result = np.empty((2, len(codes)))
         for start in range(0, len(codes), size):
             part = np.ascontiguousarray(codes[start : start + size])
@@ -295,7 +295,7 @@ class Scorer:
             )
         result = np.empty((2, len(sequences)))
         order = np.argsort(lengths, kind="stable")
-        size = inference_batch(self.device, self.batch_size, int(lengths.max(initial=1)))
+        size = self._batch(int(lengths.max(initial=1)))
         for start in range(0, len(order), size):
             rows = order[start : start + size]
             part = np.full((len(rows), int(lengths[rows].max())), N, dtype=np.uint8)
@@ -308,6 +308,10 @@ class Scorer:
     def tokens(self, codes: np.ndarray) -> Tensor:
         """Return the tokens, shape (n, T), of codes, shape=(n, length), on the device."""
         return kmer_tokens(torch.from_numpy(codes).to(self.device), self.k, self.stride)
+
+    def _batch(self, width: int) -> int:
+        """Return how many sequences of `width` bases to read at once."""
+        return inference_batch(self.device, self.batch_size, self.model.strands * max(1, width))
 
     def _log_odds(self, tokens: Tensor) -> Tensor:
         with autocast(self.device, self.precision):

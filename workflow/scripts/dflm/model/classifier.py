@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dflm.model.language_model import AWDLSTM, Architecture, Dropouts
-from dflm.sequences.kmers import PAD
+from dflm.sequences.kmers import PAD, complement_ids
 
 
 def concat_pool(output: Tensor, tokens: Tensor) -> Tensor:
@@ -125,6 +125,16 @@ class PoolingClassifier(nn.Module):
         See `Detectors`; 0 makes none.
     detector_width : int >= 1
         Tokens that a detector looks at.
+    strand_symmetric : bool
+        Pool each sequence on both strands, and give the head the mean of the two: it cannot tell
+        the strands apart. Exact where each base begins a token, and no sequence begins or ends
+        in N.
+
+    References
+    ----------
+    Strand symmetry by sharing weights: Shrikumar, Greenside and Kundaje, "Reverse-complement
+    parameter sharing improves deep learning models for genomics", bioRxiv 2017,
+    doi:10.1101/103663.
     """
 
     def __init__(
@@ -135,13 +145,18 @@ class PoolingClassifier(nn.Module):
         head_dropout: float,
         detectors: int = 0,
         detector_width: int = 1,
+        strand_symmetric: bool = False,
     ) -> None:
         super().__init__()
         self.head_shape = {
             "head_hidden": head_hidden,
             "detectors": detectors,
             "detector_width": detector_width,
+            "strand_symmetric": strand_symmetric,
         }
+        self.strands = 2 if strand_symmetric else 1
+        complements = torch.from_numpy(complement_ids(architecture.k))
+        self.register_buffer("complements", complements, persistent=False)
         self.encoder = AWDLSTM(architecture, dropouts)
         width = architecture.embedding
         self.detectors = Detectors(width, detectors, detector_width) if detectors else None
@@ -150,12 +165,29 @@ class PoolingClassifier(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits (B, 2) of unbound and bound for tokens (B, T)."""
-        encoded = self.encoder(tokens)
+        encoded = self.encoder(read := self.as_read(tokens))
         # The head drops its own input, so the encoder's raw output is what is pooled.
-        pooled = concat_pool(encoded.raw, tokens)
+        pooled = concat_pool(encoded.raw, read).float()
         if self.detectors is not None:
-            pooled = torch.cat([pooled.float(), self.detectors(encoded.embedded, tokens)], 1)
-        return self.head(pooled)
+            pooled = torch.cat([pooled, self.detectors(encoded.embedded, read)], 1)
+        return self.head(pooled.unflatten(0, (self.strands, -1)).mean(0))
+
+    def as_read(self, tokens: Tensor) -> Tensor:
+        """Return what the encoder reads for tokens (B, T): these, or them on both strands.
+
+        Returns
+        -------
+        Tensor, shape (B, T) or (2 B, T)
+            The other strand of all sequences stands behind the one given.
+        """
+        return tokens if self.strands == 1 else torch.cat([tokens, self.other_strand(tokens)])
+
+    def other_strand(self, tokens: Tensor) -> Tensor:
+        """Return tokens (B, T) of the other strand; pads at the end of a row stay there."""
+        position = torch.arange(tokens.size(1), device=tokens.device)
+        last = ((tokens != PAD) * position).amax(1, keepdim=True)  # (B, 1)
+        turned = self.complements[tokens].gather(1, (last - position).clamp(min=0))
+        return turned.masked_fill(position > last, PAD)
 
     def groups(self) -> list[nn.Module]:
         """Return the layer groups: embedding, each LSTM layer, detectors and head together."""

@@ -170,15 +170,19 @@ def load_classifier(weights: Path, card: Path) -> PoolingClassifier:
     """
     content = read_card(card, CLASSIFIER)
     architecture = architecture_of(content, card)
-    # A card that tells of no detectors is from before there were any.
-    head = {"detectors": 0, "detector_width": 1} | content["architecture"]
+    # A card that tells nothing of one of these is from before there was a choice.
+    head = {"detectors": 0, "detector_width": 1, "strand_symmetric": False}
+    head |= content["architecture"]
     for name, least in (("head_hidden", 1), ("detectors", 0), ("detector_width", 1)):
         if type(head.get(name)) is not int or head[name] < least:
             raise InputError(f"{card}: the card's architecture lacks {name}")
+    if type(head["strand_symmetric"]) is not bool:
+        raise InputError(f"{card}: the card's strand_symmetric is neither true nor false")
     hidden, detectors = head["head_hidden"], (head["detectors"], head["detector_width"])
     least = least_parameters(architecture, hidden, *detectors)
     _check_weights(content, weights, card, least)
-    model = PoolingClassifier(architecture, NO_DROPOUT, hidden, 0.0, *detectors)
+    symmetric = head["strand_symmetric"]
+    model = PoolingClassifier(architecture, NO_DROPOUT, hidden, 0.0, *detectors, symmetric)
     _load_weights(model, weights, card)
     return model.eval()
 

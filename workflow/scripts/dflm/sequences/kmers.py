@@ -103,6 +103,27 @@ def vocab_size(k: int) -> int:
     return 4**k + 1
 
 
+def complement_ids(k: int) -> np.ndarray:
+    """Return the id of each k-mer's reverse complement.
+
+    Parameters
+    ----------
+    k : int
+        Bases in a k-mer, 1 to `K_MAX`.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(vocab_size(k),) int64, in order of the ids; the pad's is the pad.
+    """
+    rest = np.arange(vocab_size(k) - 1)
+    other = np.zeros_like(rest)
+    for _ in range(k):
+        rest, base = np.divmod(rest, 4)
+        other = 4 * other + (3 - base)
+    return np.concatenate([[PAD], other + 1])
+
+
 def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
     """Return the ids of the k-mers of sequences.
 

@@ -67,7 +67,8 @@ class ClassifierArgs(OptimizerArgs):
         Factor on all of them.
     head : dict
         `hidden`, width of the head's hidden layer, and `dropout`, its dropout; `detectors` and
-        `detector_width`, see `dflm.model.classifier.Detectors`.
+        `detector_width`, see `dflm.model.classifier.Detectors`; `strand_symmetric`, see
+        `dflm.model.classifier.PoolingClassifier`.
     stages : list of dict
         See `Stage`.
     lr_range : float >= 1
@@ -237,8 +238,9 @@ class _Classification:
 
 def _build(args: ClassifierArgs, shape: Architecture, encoder: AWDLSTM | None) -> PoolingClassifier:
     """Return a classifier with a language model's encoder, or of random weights."""
-    head = [args.head[name] for name in ("hidden", "dropout", "detectors", "detector_width")]
-    model = PoolingClassifier(shape, args.dropouts, *head)
+    head = dict(args.head)
+    hidden, dropout = head.pop("hidden"), head.pop("dropout")
+    model = PoolingClassifier(shape, args.dropouts, hidden, dropout, **head)
     if encoder is not None:
         model.encoder.load_state_dict(encoder.state_dict())
     return model

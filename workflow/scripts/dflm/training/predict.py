@@ -39,7 +39,8 @@ def strand_probabilities(
     """
     was_training = model.training
     model.eval()
-    batch_size = inference_batch(batches.device, batch_size, batches.codes.size(-1))
+    width = model.strands * batches.codes.size(-1)
+    batch_size = inference_batch(batches.device, batch_size, width)
     result = []
     for strand in (0, 1):
         parts = []

@@ -102,20 +102,25 @@ def _one_strand(
     """Return credits, shape=(n, length, 4), and both ends' scores, shape=(n,), on one strand."""
     model, table = scorer.model, scorer.model.encoder.embedding.weight  # (V, E)
     tokens = scorer.tokens(np.ascontiguousarray(codes))  # (B, T)
-    embedded = table[tokens]  # (B, T, E)
-    mean_gradient = torch.zeros_like(embedded)
+    read = model.as_read(tokens)  # (S B, T), S the strands that the model reads at once
+    embedded = table[read]  # (S B, T, E)
+    one_read = (tokens.size(0), *embedded.shape[1:])
+    mean_gradient = embedded.new_zeros(one_read)
     less = torch.zeros(tokens.shape, device=tokens.device)
     baselines = torch.zeros(len(codes), device=tokens.device)
     for number, draw in enumerate(draws):
-        baseline = table[scorer.tokens(np.ascontiguousarray(draw))]
-        baseline = torch.where((tokens == PAD).unsqueeze(-1), embedded, baseline)
+        baseline = table[model.as_read(scorer.tokens(np.ascontiguousarray(draw)))]
+        baseline = torch.where((read == PAD).unsqueeze(-1), embedded, baseline)
         at = (torch.arange(steps) + (number + 0.5) / len(draws)) / steps
-        at = at.to(tokens.device).view(-1, 1, 1, 1)
-        points = baseline + at * (embedded - baseline)  # (steps, B, T, E)
-        gradient = _gradient(model, tokens.repeat(steps, 1), points.flatten(0, 1))
-        gradient = gradient.view_as(points).mean(0) / len(draws)
+        at = at.to(tokens.device).view(-1, 1, 1, 1, 1)
+        # (S, steps, B, T, E), as the model puts the strands of a batch
+        ends = [end.view(model.strands, 1, *one_read) for end in (baseline, embedded)]
+        points = ends[0] + at.movedim(0, 1) * (ends[1] - ends[0])
+        gradient = _gradient(model, tokens.repeat(steps, 1), points.flatten(0, 2))
+        # What came by the other strand is credited when that one is given: both have a half.
+        gradient = model.strands * gradient.view_as(points)[0].mean(0) / len(draws)
         mean_gradient += gradient
-        less += (gradient * baseline).sum(-1)
+        less += (gradient * baseline[: tokens.size(0)]).sum(-1)
         baselines += _log_odds(model, tokens, baseline) / len(draws)
     credit = _spread(mean_gradient, less, tokens, table, codes, scorer.k, scorer.stride)
     scores = (_log_odds(model, tokens, embedded), baselines)
@@ -124,7 +129,10 @@ def _one_strand(
 
 @contextlib.contextmanager
 def embedded_as(model: nn.Module, values: Tensor) -> Iterator[None]:
-    """Let the encoder read `values`, shape (B, T, E), whatever tokens it is given."""
+    """Let the encoder read `values` whatever tokens it is given.
+
+    These have the shape (B, T, E), or (2 B, T, E) of a model that reads both strands at once.
+    """
     handle = model.encoder.embedding.register_forward_hook(lambda *_: values.transpose(0, 1))
     try:
         yield
