@@ -409,7 +409,7 @@ PEAKS = [
         "an unknown contig",
         _with_genome("chr9\t1\t5\n"),
         _on_genome,
-        "no contig 'chr9'; it has chr1, chr2",
+        "no contig 'chr9' in .*; it has chr1, chr2; in the workflow genome.include chooses",
     ),
     Case(
         "BED",

@@ -9,7 +9,7 @@ from dflm.errors import InputError
 from dflm.sequences.chipseq import find_sets, read_set
 from dflm.sequences.corpus import Corpus
 from dflm.sequences.genome import GenomeIndex, shard_genome
-from dflm.sequences.kmers import decode, encode, reverse_complement
+from dflm.sequences.kmers import N, decode, encode, reverse_complement
 from dflm.sequences.leak_report import check_leaks
 from dflm.sequences.leaks import (
     EXACT,
@@ -23,7 +23,8 @@ from dflm.sequences.leaks import (
 )
 from dflm.sequences.splits import read_split
 from dflm.sequences.windows import draw_windows
-from dflm.sequences.words import WIDEST, scan, scan_each, word_table
+from dflm.sequences.withholding import withhold_tests
+from dflm.sequences.words import WIDEST, places, scan, scan_each, word_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +150,24 @@ def test_scan_finds_what_stands_in_contigs(drawn, width):
             strand in contig for contig in contigs for strand in (sequence, other_strand(sequence))
         )
         assert whole[i] == (stands and len(sequence) >= width and "N" not in sequence)
+
+
+@settings(max_examples=100)
+@given(related(longest=100), WIDTHS, st.integers(1, 60))
+def test_places_are_those_that_words_cover(drawn, width, block):
+    sequences, contigs = drawn
+    table = word_table([encode(one) for one in sequences], width)
+    known = set().union(*(words_of(one, width) for one in sequences))
+    for contig in contigs:
+        covered = set()
+        for start in range(len(contig) - width + 1):
+            if words_of(contig[start : start + width], width) & known:
+                covered |= set(range(start, start + width))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dflm.sequences.words._BLOCK", block)
+            found = places(table, encode(contig))
+        assert {base for start, end in found.tolist() for base in range(start, end)} == covered
+        assert (found[1:, 0] > found[:-1, 1]).all()
 
 
 def test_words_that_differ_in_their_first_bases_alone_are_told_apart():
@@ -336,6 +355,31 @@ def test_the_record_of_a_set(files, tmp_path):
     check_leaks(**files, dataset="A_(b)", width=40, **genome)
     assert files["output"].read_bytes() == written
     assert check_leaks(**files, dataset="A_(b)", width=40) == record | {"corpus": None}
+
+
+def test_what_is_withheld_is_read_and_counted_no_more(files, tmp_path):
+    genome = {"index": tmp_path / "index.json", "contigs": tmp_path / "contigs"}
+    bed = tmp_path / "withheld.bed"
+    withhold_tests([files["test"]], *genome.values(), bed, width=40)
+    # All of `a`, and what `b` has of the contig.
+    (first, second) = bed.read_text().splitlines()
+    assert first == "t\t0\t101"
+    contig, start, end = second.split("\t")
+    assert (contig, start) == ("t", "150")
+    assert 200 <= int(end) < 210  # where the rest of `b` begins as the contig goes on
+    whole = GenomeIndex.load(*genome.values())
+    codes = whole.codes("t")
+    expected = [codes[101:150], codes[int(end) :]]
+    corpus = Corpus(GenomeIndex.load(*genome.values(), bed), "train", min_run=40)
+    (read,) = corpus.blocks(1000)
+    assert read.tolist() == [*expected[0].tolist(), N, *expected[1].tolist()]
+    again = {"epochs": 1, "windows": 200, "width": 41, "seed": 4}
+    options = {"dataset": "A", "width": 40, "windows": [again], **genome}
+    before = check_leaks(**files, **options)
+    assert before["shown"]["near"]["positives"] + before["shown"]["exact"]["positives"] == 2
+    record = check_leaks(**files, **options, withheld=bed)
+    assert record["corpus"]["train"] == record["corpus"]["validation"] == described()
+    assert record["shown"]["rows"] == []
 
 
 def test_peaks_that_the_second_pretraining_was_shown(files, tmp_path):

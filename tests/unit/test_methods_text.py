@@ -44,11 +44,25 @@ def a_set(name="A", **changes):
     }
 
 
-def cut(name, negatives="genomic", **changes):
-    digests = {"peaks": "e5" * 32}
-    return a_set(
-        name, negatives=negatives, test_contigs=["chr8", "chr9"], sha256=digests, **changes
-    )
+def cut(name, negatives="genomic", dropped=None, **changes):
+    found = {
+        "negatives": negatives,
+        "test_contigs": ["chr8", "chr9"],
+        "dropped": DROPPED | (dropped or {}),
+        "sha256": {"peaks": "e5" * 32},
+    }
+    if negatives == "bed":
+        found["background"] = {"dropped": DROPPED, "repeats_left_out": 0}
+    return a_set(name, **found | changes)
+
+
+DROPPED = dict.fromkeys(
+    (
+        *("unknown_contig", "beyond_contig_end", "window_off_end", "overlap"),
+        *("ambiguous", "length", "letters", "beyond_max_peaks"),
+    ),
+    0,
+)
 
 
 GENOME = {
@@ -225,7 +239,8 @@ CASES = {
         },
         [
             "windows of 10 bases of which 6 were read; 8 shuffles of each peak; C of 0.3, 1 or 3,",
-            "LS-GKM (Lee 2016)",
+            "LS-GKM (Lee 2016; windows of 11 bases of which 7 were read, at most 3 mismatches, "
+            "weighted towards the middle; 1 shuffle of each peak; C of 1)",
             "32 detectors of each of the widths 6, 9, 12 and 18",
             "with an encoder of random weights, one strand only, in training and prediction and "
             "tokens of 4 bases",
@@ -320,6 +335,16 @@ def test_baselines_are_told_by_the_negatives_that_there_are(defaults):
     assert "drawn anew in each where negatives were shuffles)" in text
 
 
+def test_ls_gkm_learns_from_the_shuffles_of_the_split_where_there_are_any(defaults):
+    config = defaults({"baselines": ["lsgkm"], "chipseq": {"negatives_per_positive": 3}})
+    assert "; 3 shuffles of each peak; C of 1)" in written(config)
+    both = written(config, [a_set("A"), cut("B")])
+    assert "; 3 shuffles of each peak where negatives were shuffles; C of 1)" in both
+    alone = written(config, [cut("B")])
+    assert "the middle; C of 1)" in alone
+    assert "shuffle" not in alone
+
+
 def test_what_holds_of_several_sets_or_equal_peaks_is_told_of_those_alone(defaults):
     config = defaults({"chipseq": {"max_peaks": 5000}})
     several = "The mean AUROC over sets is given with a 95 % bootstrap interval"
@@ -340,6 +365,75 @@ def test_genomic_negatives_that_were_too_few_are_told(defaults):
     text = written(config, [cut("A", **enough), cut("B", **few)])
     assert "For one set the genome held fewer such windows than that: 790 in place of 1,100" in text
     assert "fewer such windows" not in written(config, [cut("A", **enough), cut("B", "bed")])
+
+
+def test_peaks_that_were_left_out_are_told_with_their_number_and_why(defaults):
+    config = defaults({"chipseq": {"max_peaks": 5000}})
+    far = {"unknown_contig": 1200, "beyond_contig_end": 2, "window_off_end": 3, "ambiguous": 4}
+    sets = [
+        cut("A", dropped=far | {"overlap": 50, "beyond_max_peaks": 9999}),
+        cut("B", dropped={"overlap": 7, "unknown_contig": 34}),
+        a_set("C", dropped=DROPPED | {"ambiguous": 600}),  # given as sequences: not peaks
+        cut("D", status="skipped", dropped={"overlap": 5000}),
+    ]
+    words = (
+        "Of the peaks, 1,300 were left out: 1,234 on contigs that were not used, 2 that reached "
+        "beyond the end of a contig, 3 with a window over the end of a contig, 57 with a window "
+        "that overlapped one that was kept and 4 with N in the window."
+    )
+    assert words in written(config, sets)
+    few = written(config, [cut("A", dropped={"ambiguous": 1})])
+    assert "Of the peaks, 1 was left out: 1 with N in the window." in few
+    assert "contigs that were not used" not in few
+    assert "left out:" not in written(config, [cut("A")])
+    merged = written(config, [cut("A", dropped={"merged": 5, "overlap": 2}), cut("B")])
+    words = (
+        "7 were left out: 5 that had no summit and became part of one that overlapped and 2 with a"
+    )
+    assert words in merged
+    # A reason that a later split may count.
+    assert "2 were left out: 2 for another reason (too odd)." in written(
+        config, [cut("A", dropped={"too_odd": 2})]
+    )
+
+
+def test_windows_with_n_are_told_of_where_they_were_kept(defaults):
+    config, kept = defaults({"chipseq": {"ambiguous": "keep"}}), "Windows with N were kept"
+    assert f"{kept}." in written(config, [cut("A", "shuffle")])
+    assert f"{kept} where negatives were shuffles." in written(
+        config, [cut("A"), cut("B", "shuffle")]
+    )
+    for text in (written(config, [cut("A")]), written(defaults({}), [cut("A", "shuffle")])):
+        assert kept not in text
+
+
+def test_negatives_that_were_given_and_left_out_are_told(defaults):
+    dropped = DROPPED | {"on_a_peak": 20, "overlap": 3}
+    given = {"background": {"dropped": dropped, "repeats_left_out": 2}}
+    words = (
+        "Of the intervals, 25 were left out: 3 with a window that overlapped one that was kept, 20 "
+        "on a peak and 2 with a sequence that stood there already."
+    )
+    assert words in written(defaults({}), [cut("A", "bed", **given)])
+    assert "left out:" not in written(defaults({}), [cut("A", "bed")])
+
+
+def test_test_contigs_that_the_language_model_has_read_are_named(defaults):
+    config, had = defaults({"peaks": {"test": ["chr[89]"]}}), "the language model had read"
+    text = written(config, [cut("A"), cut("B")])
+    assert "test contigs, chr9 was not held out of it: the language model had read its se" in text
+    two = {"test_contigs": ["chr1", "chr9"]}
+    assert "test contigs, chr1 and chr9 were not held" in written(config, [cut("A", **two)])
+    many = {"test_contigs": [f"scaffold{i}" for i in range(40)]}
+    assert "test contigs, 40 contigs were not held" in written(config, [cut("A", **many)])
+    assert had not in written(config, [cut("A", test_contigs=["chr8"])])
+    assert had not in written(config, [a_set("A")])
+    withheld = defaults({"genome": {"leaks": "remove"}})
+    assert "had read the rest of its sequence, without labels." in written(withheld, [cut("A")])
+    # No language model of this run has read any.
+    assert had not in written(
+        defaults({"classifier": {"start": "random"}}), [cut("A")], pretrain=None
+    )
 
 
 def test_the_sets_stand_in_a_table_with_their_checksums(defaults):

@@ -271,10 +271,11 @@ def test_a_peak_that_has_no_other_shuffle_is_counted(tmp_path):
         (["ACGNT"] * 9, None, "0 training peaks"),
         (random_peaks(1) * 9, None, "too few unlike training peaks"),
         (random_peaks(2), None, "too few unlike training peaks"),
+        (random_peaks(2) + random_peaks(1), None, "too few unlike training peaks"),
     ],
 )
 def test_a_set_is_skipped_with_its_reason(tmp_path, train, test, says):
-    least = {"min_peaks": 2} if len(train) == 2 else {}
+    least = {"min_peaks": 2} if len(train) in (2, 3) else {}
     split = Split(tmp_path, train, test, **least)
     assert split.stats["status"] == "skipped"
     assert says in split.stats["reason"]

@@ -168,6 +168,14 @@ CONFIGS = [
         'genome: {source: "https://[x/genome.fa.gz"}',
         r"genome.source: https://\[x/genome.fa.gz is no address",
     ),
+    (
+        "genome: {leaks: remove}\nlanguage_model: {pretrained: .}",
+        "genome.leaks: remove does nothing for the model of language_model.pretrained",
+    ),
+    (
+        "genome: {source: 'https://[x/g.fa.gz'}\nlanguage_model: {pretrained: lm}",
+        r"genome.source: https://\[x/g.fa.gz is no address",
+    ),
     ("variants: {wide: 3}", "variants.wide is 3; allowed: a section"),
     ("variants: {gkm: {kmers: {k: 4}}}", "variants.gkm: gkm is the name of a method that"),
     ("variants: {a/b: {kmers: {k: 4}}}", "variants.a/b: the name is not allowed"),

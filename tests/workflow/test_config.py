@@ -36,6 +36,7 @@ def test_defaults_are_filled_in_all_the_way_down(read):
         "dropout": 0.2,
         "hidden": 50,
         "detectors": 64,
+        "strand_symmetric": False,
         "detector_width": 15,
     }
     assert config["language_model"]["dropout"]["weight"] == 0.15
@@ -130,7 +131,14 @@ def test_whole_numbers_may_be_written_as_floats(read):
     config, _ = read("{discriminate: {windows: 1.0e+5}, kmers: {k: 4.0}, mining: {run: []}}")
     for value, wanted in ((config["discriminate"]["windows"], 100_000), (config["kmers"]["k"], 4)):
         assert (type(value), value) == (int, wanted)
-    assert type(read("pretrain: {learning_rate: 1.0}")[0]["pretrain"]["learning_rate"]) is float
+    assert read("discriminate: {windows: '1.0e+5'}")[0]["discriminate"]["windows"] == 100_000
+
+
+def test_a_number_has_one_spelling(read):
+    """To Snakemake 1 and 1.0 are other params, after which all would be trained anew."""
+    for text in ("1", "1.0", "'1'", "'1e0'"):
+        rate = read(f"pretrain: {{learning_rate: {text}}}")[0]["pretrain"]["learning_rate"]
+        assert (type(rate), rate) == (float, 1.0)
 
 
 def test_files_of_sets_that_are_not_selected_need_not_be_there(read):

@@ -251,6 +251,32 @@ def test_a_skipped_set_is_planned_no_further(finished):
     assert "rule pretrain_lm:" not in output
 
 
+def test_what_takes_the_good_sets_waits_for_those_that_were_skipped(finished):
+    """Such a set may be a good one now: its peaks have to be in its group's language model."""
+    set_status(finished, {NAMES[1]: "skipped"})
+    changes = ["finetune={group_by: family}", "chipseq={min_peaks: 7}"]
+    _, output = finished.plan("--config", *changes)
+    for rule, count in (("finetune_lm", 1), ("score_variants", 1)):
+        jobs = re.findall(rf"^rule {rule}:\n    input: (.*)", output, re.M)
+        waiting = [job for job in jobs if f"results/chipseq/{NAMES[1]}/stats.json" in job]
+        assert len(waiting) == count, output
+        assert not any(f"results/chipseq/{NAMES[1]}/train.tsv.gz" in job for job in waiting)
+
+
+def test_withheld_test_sequences_are_found_before_any_pretraining(snakemake):
+    changes = ["--config", "genome={leaks: remove}"]
+    jobs, _ = snakemake.plan(*changes, "--", "results/pretrain/model.safetensors")
+    assert jobs["withhold_tests"] == jobs["pretrain_lm"] == 1
+    assert jobs["split_chipseq"] == len(NAMES)
+    _, output = snakemake.plan(*changes)
+    for rule in ("pretrain_lm", "discriminate_genome"):
+        (reads,) = re.findall(rf"^rule {rule}:\n    input: (.*)", output, re.M)
+        assert "results/genome/withheld.bed" in reads
+    jobs, output = snakemake.plan()
+    assert "withhold_tests" not in jobs
+    assert "withheld.bed" not in output
+
+
 def profile(name):
     return yaml.safe_load((ROOT / "workflow" / "profiles" / name / "config.yaml").read_text())
 

@@ -75,11 +75,19 @@ def typed(value, node):
     """
     types = node.get("type", "string")
     types = {types} if isinstance(types, str) else set(types)
-    if isinstance(value, float) and "integer" in types and value.is_integer():
-        return value if "number" in types else int(value)  # 1.0e+5 is a whole number as well
-    if not isinstance(value, str) or not types & {"integer", "number", "boolean", "null"}:
-        return value
-    if "number" in types and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+    if isinstance(value, str) and types & {"integer", "number", "boolean", "null"}:
+        value = read_as(value, types)
+    # One spelling of a number, as 1 and 1.0 are other params to Snakemake.
+    if type(value) is int and "number" in types and abs(value) < 2**53:
+        return float(value)
+    if type(value) is float and "number" not in types and "integer" in types and value.is_integer():
+        return int(value)
+    return value
+
+
+def read_as(value, types):
+    """Return a text as a number, truth value or null, where `types` hold its type."""
+    if types & {"integer", "number"} and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
     try:
         read = yaml.safe_load(value) if re.fullmatch(r"[-+.\w]+", value) else value
@@ -87,7 +95,8 @@ def typed(value, node):
         return value
     kinds = {int: "integer", float: "number", bool: "boolean", type(None): "null"}
     kind = kinds.get(type(read))
-    return read if kind in types or (kind == "integer" and "number" in types) else value
+    numbers = {"integer", "number"}
+    return read if kind in types or (kind in numbers and types & numbers) else value
 
 
 def fill_defaults(section, schema, root):
@@ -164,12 +173,18 @@ def describe(error, root):
     if error.validator == "uniqueItems":
         return f"{key} holds a value twice; each stands there once"
     try:
-        shown = json.dumps(error.instance, default=str)
+        shown = json.dumps(plain(error.instance), default=str)
     except ValueError:  # an alias of YAML that leads back to itself
         shown = "a value within itself"
     text = f"{key} is {shown if len(shown) < 80 else shown[:77] + '...'}; allowed: "
     # A bound that is broken stands in the node itself, an `anyOf` too.
     return text + allowed(error.schema, root)
+
+
+def plain(value):
+    """Return a number as it is written: 2, although `typed` made it 2.0."""
+    whole = isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
 
 
 def check_schema(config, schema):
@@ -252,6 +267,8 @@ def check_combinations(config):
     genome, datasets, model = config["genome"], config["datasets"], config["language_model"]
     if model["pretrained"] is None:
         yield source_problem("genome.source", genome["source"], GENOME_ENDINGS)
+    elif is_address(genome["source"]):  # nothing is fetched, but the rule's file has its ending
+        yield source_problem("genome.source", genome["source"])
     if "*" in genome["validation"] or set(genome["include"]) <= set(genome["validation"]):
         yield (
             f"genome.validation holds out {', '.join(genome['validation'])}, which is all that genome.include "
@@ -321,6 +338,15 @@ def check_combinations(config):
     yield from check_mining(config)
     if model["pretrained"] is not None:
         yield from check_pretrained(model, config["kmers"])
+
+
+def check_withheld(config):
+    """Yield what is wrong with withholding test sequences; of variants some may have a given model."""
+    if config["genome"]["leaks"] == "remove" and config["language_model"]["pretrained"] is not None:
+        yield (
+            "genome.leaks: remove does nothing for the model of language_model.pretrained, which has read what it "
+            "has; take one of the two out"
+        )
 
 
 def check_mining(config):
@@ -599,7 +625,7 @@ def read_configuration(config, config_schema, sheet_schema):
     """
     schema = read_schema(config_schema)
     complain(check_schema(config, schema))
-    complain(check_combinations(config))
+    complain([*check_combinations(config), *check_withheld(config)])
     complain(check_methods(config, schema))
     sheet = config["datasets"]["sheet"]
     if sheet is None:

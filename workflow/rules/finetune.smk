@@ -8,6 +8,7 @@ rule finetune_lm:
         train=group_splits("train"),
         validation=group_splits("validation"),
         test=group_splits("test"),
+        stats=group_stats,
     output:
         weights="results/{at}finetune/{group}/model.safetensors",
         card="results/{at}finetune/{group}/model.json",

@@ -54,3 +54,28 @@ rule shard_genome:
         },
     script:
         "../scripts/shard_genome.py"
+
+
+rule withhold_tests:
+    input:
+        unpack(test_parts),
+        lib=library("withhold_tests.py"),
+        index="results/genome/index.json",
+        contigs="results/genome/contigs",
+    output:
+        "results/genome/withheld.bed",
+    log:
+        "logs/withhold_tests.log",
+    benchmark:
+        "benchmarks/withhold_tests.tsv"
+    priority: 1  # all sets wait for it
+    conda:
+        "../envs/genomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(withholding_needs),
+        runtime=growing(60),
+    params:
+        width=config["chipseq"]["near_duplicate_width"],
+    script:
+        "../scripts/withhold_tests.py"

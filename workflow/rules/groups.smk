@@ -22,7 +22,7 @@ def refuse_early_groups():
             f"{len(sets)} {'sets have' if len(sets) > 1 else 'set has'} still to be split ({names})"
         )
     raise WorkflowError(
-        f"{told}, and jobs can be put together only after that. First run all that comes before: "
-        "snakemake --workflow-profile workflow/profiles/slurm --omit-from finetune_lm "
+        f"{told}, and jobs can be put together only after that. First run all that comes before: the "
+        "same command with --workflow-profile workflow/profiles/slurm --omit-from finetune_lm "
         "train_classifier. A set that cannot be split goes out by datasets.select."
     )

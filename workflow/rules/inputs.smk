@@ -107,8 +107,8 @@ def model_in(folder):
     return dict(weights=f"results/{folder}/model.safetensors", card=f"results/{folder}/model.json")
 
 
-def group_members(wildcards):
-    """Return the names of a group's sets that were not skipped."""
+def group_rows(wildcards):
+    """Return the rows of a group's sets."""
     method = method_of(wildcards)
     rows = [row for row in all_rows() if group_of(row, method) == wildcards.group]
     if not rows:
@@ -117,7 +117,25 @@ def group_members(wildcards):
             f"{wildcards.group} is no group of finetune.group_by: "
             f"{method.settings['finetune']['group_by']}{closest(wildcards.group, groups)}"
         )
-    return [row["dataset"] for row in good_rows(rows)]
+    return rows
+
+
+def group_members(wildcards):
+    """Return the names of a group's sets that were not skipped."""
+    return [row["dataset"] for row in good_rows(group_rows(wildcards))]
+
+
+def split_stats(rows):
+    """Return the statistics of all sets that could start.
+
+    A job that takes the good ones of several sets waits for these too: a set that an earlier run
+    skipped may be a good one now.
+    """
+    return [split_file(row["dataset"], "stats.json") for row in startable(rows)]
+
+
+def group_stats(wildcards):
+    return split_stats(group_rows(wildcards))
 
 
 def width_between_members(wildcards):
@@ -238,9 +256,23 @@ def shown_to(method):
 
 def corpus_of_any(wildcards):
     """Return the genome that the leak check looks test sequences up in, if a method reads it."""
-    if not any(map(reads_corpus, METHODS)):
-        return {}
-    return dict(index="results/genome/index.json", contigs="results/genome/contigs")
+    return corpus(wildcards) if any(map(reads_corpus, METHODS)) else {}
+
+
+def corpus(wildcards):
+    """Return what a language model reads: the genome, and what of it is withheld, if anything is."""
+    files = dict(index="results/genome/index.json", contigs="results/genome/contigs")
+    if config["genome"]["leaks"] == "remove":
+        files["withheld"] = "results/genome/withheld.bed"
+    return files
+
+
+def test_parts(wildcards):
+    """Return the test parts of the good sets, and the statistics of all that could start."""
+    return dict(
+        tests=[split_file(row["dataset"], "test.tsv.gz") for row in good_rows(all_rows())],
+        stats=split_stats(all_rows()),
+    )
 
 
 def summary_inputs(wildcards):
@@ -372,12 +404,12 @@ def scanned_with(wildcards):
 
 
 def models_of_good_sets(wildcards):
-    """Return weights, cards and statistics of all good sets."""
+    """Return weights and cards of all good sets, and the statistics of all that could start."""
     names = [row["dataset"] for row in good_rows(all_rows())]
     return dict(
         weights=[f"results/classify/{name}/model.safetensors" for name in names],
         cards=[f"results/classify/{name}/model.json" for name in names],
-        stats=[f"results/chipseq/{name}/stats.json" for name in names],
+        stats=split_stats(all_rows()),
     )
 
 

@@ -3,9 +3,8 @@
 
 rule pretrain_lm:
     input:
+        unpack(corpus),
         lib=library("pretrain_lm.py"),
-        index="results/genome/index.json",
-        contigs="results/genome/contigs",
     output:
         # One prefix, since the between-workflow cache asks for it.
         multiext(
@@ -44,9 +43,8 @@ rule pretrain_lm:
 rule discriminate_genome:
     input:
         unpack(pretrained_model),
+        unpack(corpus),
         lib=library("discriminate_genome.py"),
-        index="results/genome/index.json",
-        contigs="results/genome/contigs",
     output:
         weights="results/{at}discriminate/model.safetensors",
         card="results/{at}discriminate/model.json",

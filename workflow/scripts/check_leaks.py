@@ -19,6 +19,7 @@ with phases("looking up"):
         width=snakemake.params.width,
         index=snakemake.input.get("index"),
         contigs=snakemake.input.get("contigs"),
+        withheld=snakemake.input.get("withheld"),
         windows=snakemake.params.windows,
     )
 write_json(snakemake.output.seconds, phases.as_dict())

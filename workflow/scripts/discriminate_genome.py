@@ -14,6 +14,7 @@ discriminate(
     card_in=snakemake.input.card,
     index=snakemake.input.index,
     contigs=snakemake.input.contigs,
+    withheld=snakemake.input.get("withheld"),
     weights=snakemake.output.weights,
     card=snakemake.output.card,
     metrics=snakemake.output.metrics,

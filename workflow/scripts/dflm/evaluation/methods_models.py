@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from dflm.evaluation.baselines.lsgkm_settings import SETTINGS as LSGKM
 from dflm.evaluation.prose import count, listed, number, part
 from dflm.resources import parameters
 
@@ -193,6 +194,11 @@ def classifier(config: Mapping, used: Sequence[Mapping]) -> str:
         f"{count(args['patience'], 'epoch')} without a better one"
     )
     head = args["head"]
+    symmetric = (
+        ", all pooled on both strands of the sequence and averaged,"
+        if head.get("strand_symmetric")
+        else ""
+    )
     seen = (
         f" and the maximum and the mean of {count(head['detectors'], 'motif detector')}, a "
         f"convolution over {count(head['detector_width'], 'embedded token')} with batch "
@@ -202,8 +208,8 @@ def classifier(config: Mapping, used: Sequence[Mapping]) -> str:
     )
     return (
         "For each set the encoder was turned into a classifier of bound against unbound sequences: "
-        f"its last hidden state, and the maximum and the mean over all positions,{seen} went "
-        f"through a head with {count(args['head']['hidden'], 'hidden unit')} (dropout "
+        f"its last hidden state, and the maximum and the mean over all positions,{seen}{symmetric} "
+        f"went through a head with {count(args['head']['hidden'], 'hidden unit')} (dropout "
         f"{args['head']['dropout']:g}; in the encoder and on the pooled features, its output, "
         f"{dropouts(args)}). It was trained {course}, "
         f"with AdamW and one cycle a stage, a learning rate {args['lr_range']:g} times higher at "
@@ -243,11 +249,13 @@ def others(config: Mapping, used: Sequence[Mapping]) -> str:
     kinds = {one["negatives"] for one in used}
     which_sets = "" if kinds == {"shuffle"} else " where negatives were shuffles"
     each = config["chipseq"]["negatives_per_positive"]
-    shuffles = max(1, gkm["shuffles"] // each) * each
-    drawn = f"{count(shuffles, 'shuffle')} of each peak{which_sets}; "
+    further = max(1, gkm["shuffles"] // each) * each
+    drawn, of_split = (
+        f"{count(shuffles, 'shuffle')} of each peak{which_sets}; " for shuffles in (further, each)
+    )
     fresh = f", shuffles drawn anew in each{which_sets}"
     if "shuffle" not in kinds:
-        drawn = fresh = ""
+        drawn = of_split = fresh = ""
     described = {
         "floor": "a logistic regression on the counts of the 16 dinucleotides",
         "gkm": (
@@ -255,7 +263,11 @@ def others(config: Mapping, used: Sequence[Mapping]) -> str:
             f"{gkm['word']} bases of which {gkm['informative']} were read; {drawn}C of "
             f"{listed([f'{c:g}' for c in gkm['costs']], 'or')}, chosen on the validation part)"
         ),
-        "lsgkm": "LS-GKM (Lee 2016)",
+        "lsgkm": (
+            f"LS-GKM (Lee 2016; windows of {LSGKM['word']} bases of which {LSGKM['informative']} "
+            f"were read, at most {LSGKM['mismatches']} mismatches, weighted towards the middle; "
+            f"{of_split}C of {LSGKM['cost']:g})"
+        ),
         "cnn": (
             "a convolutional network on one-hot encoded sequences, of the kind of DeepBind "
             f"(Alipanahi et al. 2015; {cnn['filters']} detectors of "

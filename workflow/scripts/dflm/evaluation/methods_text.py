@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dflm.evaluation.methods_models import classifier, language_model, others, prediction
+from dflm.evaluation.methods_peaks import (
+    contigs_in_words,
+    contigs_tested,
+    left_out,
+    read_in_test,
+    unusable,
+)
 from dflm.evaluation.prose import count, listed, number, part, spelled
 from dflm.files import atomic_path, read_json
 from dflm.software import installed
@@ -158,14 +165,17 @@ def chosen(config: Mapping, used: Sequence[Mapping]) -> str:
             "that all had one length, those that differed from the most common one were dropped."
         )
     if cut:
-        contigs = sorted({name for one in cut for name in one["test_contigs"]})
-        shown = listed(contigs) if len(contigs) <= 12 else count(len(contigs), "contig")
+        shown = contigs_in_words(contigs_tested(cut))
         texts.append(
             f"{some_of(cut, used)} given as peaks, of which windows of "
             f"{count(peaks['width'], 'base')} around the summit, or where none was given around "
             "the middle, were cut out of the genome; of windows that overlapped the strongest was "
             f"kept. Peaks on {shown} were held out for the test."
+            f"{left_out('peaks', [one['dropped'] for one in cut])}"
         )
+        if split["ambiguous"] == "keep" and (kept := shuffled(cut)):
+            which_sets = "" if len(kept) == len(cut) else " where negatives were shuffles"
+            texts.append(f"Windows with N were kept{which_sets}.")
     shared = sum(one["shared_with_test"] for one in used)
     texts.append(
         "Training sequences that stood in the set's test part, on either strand, were left out "
@@ -192,6 +202,11 @@ def chosen(config: Mapping, used: Sequence[Mapping]) -> str:
     least = number(split["min_peaks"])
     texts.append(f"Sets with fewer than {least} training positives left were skipped.")
     return " ".join(texts)
+
+
+def shuffled(used: Sequence[Mapping]) -> list[Mapping]:
+    """Return the statistics of the sets whose negatives are shuffles."""
+    return [one for one in used if one["negatives"] == "shuffle"]
 
 
 def some_of(some: Sequence, whole: Sequence) -> str:
@@ -222,9 +237,8 @@ def negatives(config: Mapping, used: Sequence[Mapping]) -> str:
     peaks, per = config["peaks"], config["chipseq"]["negatives_per_positive"]
     kinds = Counter(one["negatives"] for one in used)
     each = f"Each training and validation positive was given {count(per, 'negative')}"
-    shuffled = [one for one in used if one["negatives"] == "shuffle"]
     of_test = ""
-    if any("test_contigs" in one for one in shuffled):
+    if contigs_tested(shuffled(used)):
         of_test = " Test peaks cut out of the genome were given one each in the same way."
     described = {
         "shuffle": (
@@ -239,7 +253,7 @@ def negatives(config: Mapping, used: Sequence[Mapping]) -> str:
             f"{too_few(used)}"
         ),
         "bed": "Negatives were windows around the middles of the intervals of a BED file, except "
-        "those on a peak, divided between the parts as the positives were.",
+        f"those on a peak, divided between the parts as the positives were.{unusable(used)}",
     }
     texts = []
     for kind, words in described.items():
@@ -283,17 +297,22 @@ def genome(config: Mapping, facts: Mapping) -> str:
         return f"The genome that peaks were cut out of was {name}. "
     totals = index["totals"]
     held_out = [one["name"] for one in index["contigs"] if one["split"] == "validation"]
-    shown = listed(held_out) if len(held_out) <= 8 else count(len(held_out), "contig")
+    shown = contigs_in_words(held_out, 8)
     masked = {
         "keep": "Soft-masked bases were used as bases.",
         "mask": "Soft-masked bases were taken as unknown.",
     }[config["genome"]["soft_masked"]]
+    left_in = {
+        "report": "Loci of peaks were not left out of the genome, which was read without labels.",
+        "remove": "It was read without labels, and not where it shares "
+        f"{count(config['chipseq']['near_duplicate_width'], 'base')} with a test sequence.",
+    }[config["genome"]["leaks"]]
     return (
         f"The genome was {name}, of which "
         f"{count(totals['train']['contigs'], 'contig')} with {number(totals['train']['length'])} "
         f"bases were read for training, and {shown} ({number(totals['validation']['length'])} "
-        f"bases) held out to judge the language model. {masked} Loci of peaks were not left out "
-        "of the genome, which was read without labels. "
+        f"bases) held out to judge the language model. {masked} {left_in} "
+        f"{read_in_test(config, facts, held_out)}"
     )
 
 
@@ -315,7 +334,7 @@ def evaluation(config: Mapping, used: Sequence[Mapping]) -> str:
         "As a floor, a logistic regression on the counts of the 16 dinucleotides was trained and "
         "tested on the same sequences"
     )
-    if any(one["negatives"] == "shuffle" for one in used):
+    if shuffled(used):
         text += (
             "; a set with shuffled negatives on which its AUROC differed from 0.5 by more than "
             f"{args['floor_tolerance']:g} would have been refused"

@@ -9,6 +9,7 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.sequences.genome import GenomeIndex
+from dflm.sequences.intervals import without
 from dflm.sequences.kmers import N
 
 _BLOCK = 2**24  # bases looked through at a time
@@ -22,8 +23,9 @@ class Corpus:
 
     The contigs stand in the order of the index. Every run of N becomes `gap` N, and as many stand
     between two contigs; none stands first or last. So no k-mer crosses a gap or the end of a
-    contig, and with stride - k + 1 of them no two tokens side by side do. What is held are the
-    places of the runs of bases; memory does not grow with the genome otherwise.
+    contig, and with stride - k + 1 of them no two tokens side by side do. What the index withholds
+    is left out as if it were N. What is held are the places of the runs of bases; memory does not
+    grow with the genome otherwise.
 
     Parameters
     ----------
@@ -130,4 +132,6 @@ def _runs_of_bases(index: GenomeIndex, name: str, min_run: int) -> np.ndarray:
     parted = np.flatnonzero(runs[1:, 0] != runs[:-1, 1])
     if len(runs):
         runs = np.column_stack((runs[np.r_[0, parted + 1], 0], runs[np.r_[parted, -1], 1]))
+    if name in index.withheld:
+        runs = without(runs, index.withheld[name])
     return runs[runs[:, 1] - runs[:, 0] >= min_run]

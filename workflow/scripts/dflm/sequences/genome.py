@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +16,8 @@ import numpy as np
 from dflm.errors import InputError
 from dflm.files import BROKEN_NUMPY, atomic_path, read_json, sha256_of, write_json
 from dflm.sequences.fasta import ContigContent, FastaReader, Sink
-from dflm.sequences.kmers import BASES
+from dflm.sequences.intervals import read_bed
+from dflm.sequences.kmers import BASES, N
 
 log = logging.getLogger(__name__)
 
@@ -250,17 +251,37 @@ class GenomeIndex:
         What `shard_genome` wrote.
     contigs_dir : path-like
         Where the arrays stand.
+    withheld : mapping of str to numpy.ndarray, optional
+        Stretches of contigs, shape=(stretches, 2) int64, that no language model may read.
     """
 
-    def __init__(self, content: dict, contigs_dir: str | os.PathLike):
+    def __init__(
+        self,
+        content: dict,
+        contigs_dir: str | os.PathLike,
+        withheld: Mapping[str, np.ndarray] | None = None,
+    ):
         self.content = content
+        self.withheld = dict(withheld or {})
         self.contigs_dir = Path(contigs_dir)
         self._entries = {entry["name"]: entry for entry in content["contigs"]}
         self._whole: set[str] = set()
 
     @classmethod
-    def load(cls, index: str | os.PathLike, contigs_dir: str | os.PathLike) -> GenomeIndex:
+    def load(
+        cls,
+        index: str | os.PathLike,
+        contigs_dir: str | os.PathLike,
+        withheld: str | os.PathLike | None = None,
+    ) -> GenomeIndex:
         """Read an index and check that the arrays it names stand there.
+
+        Parameters
+        ----------
+        index, contigs_dir : path-like
+            What `shard_genome` wrote.
+        withheld : path-like, optional
+            What `dflm.sequences.withholding.withhold_tests` wrote.
 
         Raises
         ------
@@ -291,7 +312,7 @@ class GenomeIndex:
                 raise InputError(
                     f"holds {held} codes, and the index says {entry['length']}", path, mend
                 )
-        return cls(content, contigs_dir)
+        return cls(content, contigs_dir, None if withheld is None else read_bed(withheld))
 
     def contigs(self, split: str | None = None) -> list[str]:
         """Return the names of the contigs of a split ("train", "validation"), or of both."""
@@ -330,3 +351,15 @@ class GenomeIndex:
                 )
             self._whole.add(name)
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def readable(self, name: str) -> np.ndarray:
+        """Return a contig's codes as `codes` does, with N where it is withheld.
+
+        Of the pages that hold such a place a copy lies in memory as long as the array does.
+        """
+        codes = self.codes(name)
+        if name in self.withheld:
+            codes = np.load(codes.filename, mmap_mode="c", allow_pickle=False)
+            for start, end in self.withheld[name].tolist():
+                codes[start:end] = N
+        return codes

@@ -31,6 +31,7 @@ def check_leaks(
     width: int,
     index: str | os.PathLike | None = None,
     contigs: str | os.PathLike | None = None,
+    withheld: str | os.PathLike | None = None,
     windows: Sequence[Mapping] = (),
 ) -> dict:
     """Count and name the duplicates between a set's test file and all that its model reads.
@@ -49,6 +50,9 @@ def check_leaks(
         The genome that the language model reads, see `dflm.sequences.genome.GenomeIndex`. Its
         bases come without labels: a test sequence in it is no leak of the answer, but how much
         of a test file it has read belongs beside the score.
+    withheld : path-like, optional
+        What the language model may not read of it, see
+        `dflm.sequences.withholding.withhold_tests`.
     windows : sequence of mapping
         For each second pretraining the windows of that genome that it has told from their
         shuffles: ``epochs``, ``windows`` of each, ``width`` and ``seed``, as
@@ -93,7 +97,7 @@ def check_leaks(
         width,
     )
     if index is not None:
-        genome = GenomeIndex.load(index, contigs)
+        genome = GenomeIndex.load(index, contigs, withheld)
         record["corpus"] = {"bases": sum(genome.entry(name)["length"] for name in genome.contigs())}
         for split in SPLITS:
             levels, known = find_in_genome(sequences, genome, split, width)

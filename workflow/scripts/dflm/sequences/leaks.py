@@ -146,6 +146,8 @@ def find_in_genome(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find which sequences stand in a genome whole, or share a word with it, on either strand.
 
+    What the genome withholds is not looked at.
+
     A contig is mapped, one at a time, and read once, whatever the number of sequences; a second
     time where some are shorter than a word.
 
@@ -179,7 +181,7 @@ class _Contigs:
         self.genome, self.split = genome, split
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return map(self.genome.codes, self.genome.contigs(self.split))
+        return map(self.genome.readable, self.genome.contigs(self.split))
 
 
 def find_in_pieces(

@@ -24,6 +24,7 @@ from dflm.sequences.shuffle import dinucleotide_shuffle_list
 
 log = logging.getLogger(__name__)
 HEADER = "name\tsequence\tlabel"
+_REMAKE = "delete it, and name it as a target of the same command"
 _TO_N = str.maketrans("U" + AMBIGUOUS, "T" + "N" * len(AMBIGUOUS))
 _COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
@@ -180,8 +181,9 @@ def write_parts(
     parts : dict of str to list of (str, str, int)
         Rows (name, sequence, label) of "train", "validation" and "test".
     reason : str
-        Why the set is skipped; empty where it is not. A set with fewer than two training peaks or
-        without a validation row is skipped too. The tables of a skipped set hold no row.
+        Why the set is skipped; empty where it is not. A set with fewer than two unlike
+        training peaks or without a validation row is skipped too. The tables of a skipped set hold
+        no row.
     found : dict
         The statistics so far; status, reason and numbers of rows are filled in.
     tables : sequence of path-like
@@ -189,7 +191,7 @@ def write_parts(
     stats : path-like
         Where the statistics are to stand.
     """
-    learnt_from = sum(label for *_, label in parts["train"])
+    learnt_from = len({sequence for _, sequence, label in parts["train"] if label})
     if not reason and (learnt_from < 2 or not parts["validation"]):
         reason = "too few unlike training peaks to split off a validation part"
     if reason:
@@ -226,12 +228,10 @@ def read_split(path: str | os.PathLike) -> tuple[list[str], list[str], np.ndarra
             # By line feeds alone: other signs that end a line may stand in a name.
             lines = stream.read().removesuffix("\n").split("\n")
     except (*BROKEN_GZIP, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the file is damaged ({error})", path, "run split_chipseq again"
-        ) from None
+        raise InputError(f"the file is damaged ({error})", path, _REMAKE) from None
     rows = [line.split("\t") for line in lines[1:]]
     if lines[:1] != [HEADER] or any(len(row) != 3 or row[2] not in ("0", "1") for row in rows):
-        raise InputError("no table of name, sequence and label", path, "run split_chipseq again")
+        raise InputError("no table of name, sequence and label", path, _REMAKE)
     labels = np.array([int(row[2]) for row in rows], dtype=np.int8)
     return [row[0] for row in rows], [row[1] for row in rows], labels
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from dflm.errors import InputError
 from dflm.sequences.compiled import compiled
+from dflm.sequences.intervals import joined
 from dflm.sequences.kmers import N, reverse_complement
 
 WIDEST = 64
@@ -20,6 +21,8 @@ _ROOM = 4  # slots for each word at least
 _SIEVE = 32  # bits for each seed at least, so that nearly all of a genome is sieved out
 _LEAST_SEED = 16  # bases; fewer stand in a genome by chance
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Knuth, TAOCP 3, 6.4)
+_NO_MARKS = np.empty(0, dtype=np.bool_)
+_BLOCK = 2**24  # bases whose marks are held at a time
 _TWO, _THREE, _SIXTY_TWO = np.uint64(2), np.uint64(3), np.uint64(62)
 
 
@@ -190,8 +193,35 @@ def scan(table: WordTable, contigs: Iterable[np.ndarray]) -> tuple[np.ndarray, n
     hit = np.zeros(table.high.size, dtype=np.bool_)
     whole = np.zeros(table.bounds.size // 2, dtype=np.bool_)
     for codes in contigs:
-        _scan(np.asarray(codes), table, hit, whole)
+        _scan(np.asarray(codes), table, hit, whole, _NO_MARKS)
     return _of_sequences(table, hit), whole
+
+
+def places(table: WordTable, codes: np.ndarray) -> np.ndarray:
+    """Find where words of a table stand in a contig.
+
+    Parameters
+    ----------
+    table : WordTable
+    codes : numpy.ndarray
+        shape=(length,) uint8, values 0 to 4, also a memory map.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(stretches, 2) int64: begin and end of what the words cover, in order.
+    """
+    hit = np.zeros(table.high.size, dtype=np.bool_)
+    whole = np.zeros(table.bounds.size // 2, dtype=np.bool_)
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for start in range(0, codes.size, _BLOCK):
+        # A word over the border of two blocks ends in the second.
+        begin = max(0, start - table.width + 1)
+        block = np.asarray(codes[begin : start + _BLOCK])
+        marks = np.zeros(block.size + 2, dtype=np.bool_)
+        _scan(block, table, hit, whole, marks[1:-1])
+        found.append(begin + np.flatnonzero(marks[1:] != marks[:-1]).reshape(-1, 2))
+    return joined(np.concatenate(found))
 
 
 def scan_each(table: WordTable, sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +243,7 @@ def scan_each(table: WordTable, sequences: Sequence[np.ndarray]) -> tuple[np.nda
     hit = np.zeros(table.high.size, dtype=np.bool_)
     whole = np.zeros(table.bounds.size // 2, dtype=np.bool_)
     flat, begins = join(sequences)
-    others = _scan_each(flat, np.append(begins, flat.size), table, hit, whole)
+    others = _scan_each(flat, np.append(begins, flat.size), table, hit, whole, _NO_MARKS)
     return _of_sequences(table, hit), others
 
 
@@ -358,8 +388,10 @@ def _sow(codes, ends, seed, sieve):
 
 
 @compiled
-def _scan(codes, table, hit, whole):
+def _scan(codes, table, hit, whole, marks):
     """Mark the words that stand in `codes`, and the sequences; say whether any word does.
+
+    With `marks`, one for each of `codes`, the bases of words that stand there are marked too.
 
     A word holds `width - seed + 1` seeds, one behind the other. So one of every so many seeds of
     `codes` is looked for; only around those that the sieve lets through are words looked up.
@@ -371,12 +403,13 @@ def _scan(codes, table, hit, whole):
     for end in range(seed - 1, codes.size, step):
         bit = _seed_bit(codes, end, seed, shift)
         if bit >= 0 and (sieve[bit >> 3] >> (bit & 7)) & 1:
-            found |= _look(codes, max(0, end + 1 - width), end + step, table, hit, whole)
+            start = max(0, end + 1 - width)
+            found |= _look(codes, start, end + step, table, hit, whole, marks)
     return found
 
 
 @compiled
-def _look(codes, start, stop, table, hit, whole):
+def _look(codes, start, stop, table, hit, whole, marks):
     """Mark the words that stand in `codes[start:stop]`, and the sequences."""
     highs, lows, keys, is_word = _words(codes[start:stop], table.width)
     slots = table.slots
@@ -391,6 +424,8 @@ def _look(codes, start, stop, table, hit, whole):
             if table.high[word] == highs[at] and table.low[word] == lows[at]:
                 found = True
                 hit[word] = True
+                if marks.size:
+                    marks[start + at + 1 - table.width : start + at + 1] = True
                 _stands(codes, start + at + 1 - table.width, word, table, whole)
                 break
             slot = (slot + 1) & (slots.size - 1)
@@ -413,9 +448,9 @@ def _stands(codes, start, word, table, whole):
 
 
 @compiled
-def _scan_each(flat, bounds, table, hit, whole):
+def _scan_each(flat, bounds, table, hit, whole, no_marks):
     """Scan one sequence after the other, and return which of them hold a word."""
     others = np.zeros(bounds.size - 1, dtype=np.bool_)
     for i in range(others.size):
-        others[i] = _scan(flat[bounds[i] : bounds[i + 1]], table, hit, whole)
+        others[i] = _scan(flat[bounds[i] : bounds[i + 1]], table, hit, whole, no_marks)
     return others

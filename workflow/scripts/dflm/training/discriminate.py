@@ -230,6 +230,7 @@ def discriminate(
     gpu: int,
     threads: int,
     gpu_share: int = 100,
+    withheld: Path | None = None,
 ) -> None:
     """Train a language model to tell the genome from its dinucleotide shuffles as well.
 
@@ -239,6 +240,8 @@ def discriminate(
         The pretrained language model.
     index, contigs : Path
         The genome that it was trained on; its held-out contigs are held out here too.
+    withheld : Path, optional
+        What of it may not be read, see `dflm.sequences.withholding.withhold_tests`.
     weights, card, metrics, history : Path
         Files to write: a language model again, its last validation, and all validations.
         `metrics` alone differs between two runs, in `seconds`, see `dflm.phases.Phases`.
@@ -276,7 +279,7 @@ def discriminate(
                 f"give {shape.k + shape.stride} or more",
             )
     with phases("reading"):
-        genome = GenomeIndex.load(index, contigs)
+        genome = GenomeIndex.load(index, contigs, withheld)
         corpora = tuple(
             Corpus(genome, split, min_run=run_args.width) for split in ("train", "validation")
         )
@@ -287,6 +290,7 @@ def discriminate(
         "seed": seed,
         "pretrained_sha256": sha256_of(weights_in),
         "genome_index_sha256": sha256_of(index),
+        **({} if withheld is None else {"withheld_sha256": sha256_of(withheld)}),
     }
     saved = Checkpoint(checkpoint, provenance, where=told_of(device, run_args.precision))
     if (state := saved.load()) is not None:

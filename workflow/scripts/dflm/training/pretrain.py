@@ -56,6 +56,7 @@ def pretrain(
     seed: int,
     gpu: int,
     threads: int,
+    withheld: Path | None = None,
     processes: int = 1,
     nodes: int = 1,
     gpu_share: int = 100,
@@ -81,6 +82,8 @@ def pretrain(
     gpu, threads : int
         What the job was given: GPUs of all nodes, CPU threads of each node. Several GPUs get a
         process each.
+    withheld : Path, optional
+        What of the genome may not be read, see `dflm.sequences.withholding.withhold_tests`.
     processes : int >= 1
         Processes to train with when it is not on GPUs, on all nodes.
     nodes : int >= 1
@@ -98,7 +101,7 @@ def pretrain(
     """
     job, phases = {**locals()}, Phases()
     lm_args, run_args = LanguageModelArgs(**language_model), PretrainArgs(**args)
-    genome = GenomeIndex.load(index, contigs)
+    genome = GenomeIndex.load(index, contigs, withheld)
     if world is None and nodes * local_processes(gpu, processes, nodes) > 1:
         run_together("dflm.training.pretrain:pretrain", job)
         return
@@ -127,6 +130,7 @@ def pretrain(
         "pretrain": own,
         "seed": seed,
         "genome_index_sha256": sha256_of(index),
+        **({} if withheld is None else {"withheld_sha256": sha256_of(withheld)}),
     }
     where = told_of(device, run_args.precision) | {"processes": world.size}
     saved = Checkpoint(checkpoint, provenance, world, where)
