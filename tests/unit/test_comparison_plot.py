@@ -99,6 +99,17 @@ def test_dots_are_the_scores_and_means_the_means():
         assert line.get_ydata()[0] == places[one]
 
 
+@pytest.mark.parametrize("mean", [0.6, 0.9])
+def test_of_how_many_sets_a_mean_is_stands_on_no_name(mean):
+    rows = table(methods={"full": 0.75, "gkm": mean})[:-1]
+    figure, _ = paired(rows, names={"gkm": "a gapped k-mer SVM"})
+    _, lower = figure.axes
+    (told,) = [text for text in lower.texts if "(13 of 14 sets)" in text.get_text()]
+    box = told.get_window_extent()
+    assert not any(box.overlaps(name.get_window_extent()) for name in lower.get_yticklabels())
+    assert box.x1 <= figure.bbox.x1
+
+
 def test_of_an_error_the_smallest_stands_first():
     rows = [row | {"brier": 1 - row["auroc"]} for row in table()]
     by_error, by_area = (

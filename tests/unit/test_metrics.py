@@ -191,7 +191,7 @@ def test_the_record_of_a_set_has_every_field(files):
     _, labels, probabilities = read_predictions(files["predictions"])
     expected = classification_metrics(labels, probabilities)
     assert {name: record[name] for name in expected} == expected
-    assert record["floor_auroc"] == record["floor_within"] == 0.5
+    assert record["floor_auroc"] == record["floor_within"] == record["floor_within_train"] == 0.5
     assert record["lm_bits_per_base_before"] == 1.93
     assert record["best_stage"] == 4
     assert record["train_positives"] == 80
@@ -289,6 +289,15 @@ def test_negatives_that_leak_in_the_test_alone_stop_it_too(files):
     rows = write_split(files["test"], codes, leak=True)
     write_predictions(files["predictions"], rows, rng)
     with pytest.raises(InputError, match=r"negatives leak.*within the test file"):
+        run(files)
+    assert not files["metrics_out"].exists()
+
+
+def test_negatives_that_leak_in_the_training_alone_stop_it_too(files):
+    """What learns from them learns composition, of which exact test shuffles show nothing."""
+    rng = np.random.default_rng(1)
+    write_split(files["train"], rng.integers(0, 4, size=(200, 60)).astype(np.uint8), leak=True)
+    with pytest.raises(InputError, match=r"negatives leak.*within the training part"):
         run(files)
     assert not files["metrics_out"].exists()
 

@@ -44,6 +44,12 @@ def database(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def compared(database):
+    """What `find_motifs` takes of it."""
+    return {"targets": read_meme(database), "database": database.name}
+
+
 def test_meme_files_come_back_as_written(tmp_path):
     motifs = [sharp("a", "ACGTT"), sharp("b", "GGA", 0.7)]
     write_meme(tmp_path / "m.meme", motifs)
@@ -227,7 +233,7 @@ def test_a_motif_s_strand_tells_that_of_a_call(tmp_path):
 
 def test_a_model_s_motif_is_found_written_and_named(found, database, tmp_path):
     """Seeds, TOMTOM and the page: the best match is the planted one, with a q-value below 0.01."""
-    motifs = find_motifs(found, tmp_path, finder="seeds", database=database)
+    motifs = find_motifs(found, tmp_path, finder="seeds", **compared)
     matches = compare(motifs[:1], read_meme(database))
     assert matches[0].target.startswith("PLANTED")
     assert matches[0].q_value < 0.01
@@ -245,13 +251,13 @@ def test_a_model_s_motif_is_found_written_and_named(found, database, tmp_path):
         table.write("\t".join(["seed_9", *rows[1][1:]]) + "\n")
     for other in ("seed_9.svg", "seed_9.sites.svg", "company.svg"):
         (logos / other).write_text("of before")
-    find_motifs(found, tmp_path, finder="seeds", database=database)
+    find_motifs(found, tmp_path, finder="seeds", **compared)
     own = {f"{name}.svg", f"{name}.sites.svg"}
     assert {path.name for path in logos.iterdir()} >= own | {"company.svg"}
     assert not {path.name for path in logos.iterdir()} & {"seed_9.svg", "seed_9.sites.svg"}
     (logos / "company.svg").unlink()
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    find_motifs(found, tmp_path, finder="seeds", database=database)
+    find_motifs(found, tmp_path, finder="seeds", **compared)
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
 
@@ -269,7 +275,7 @@ def test_modisco_finds_the_planted_motif(scorer, database, tmp_path):
     codes = bound_sequences(np.random.default_rng(35), 600)
     names = [str(i) for i in range(len(codes))]
     found = attribute(scorer, names, list(codes), width=WIDTH, stride=5)
-    motifs = find_motifs(found, tmp_path, finder="modisco", database=database)
+    motifs = find_motifs(found, tmp_path, finder="modisco", **compared)
     assert motifs[0].name == "pos_0"
     assert covers(motifs[0], MOTIF) >= len(MOTIF) - 2
     assert compare(motifs[:1], read_meme(database))[0].target.startswith("PLANTED")

@@ -150,6 +150,9 @@ def test_what_became_of_negatives_that_are_no_shuffles_is_told(told):
     told[2]["background"] = {"read": 9, "dropped": {"on_a_peak": 5, "overlap": 0, "ambiguous": 2}}
     page = set_page(*told, drawn(), both_strands=False)
     assert "Negatives left out: 5 on a peak; 2 with N." in page
+    told[2] |= {"dropped": {}, "shared_with_test": 0}
+    page = set_page(*told, drawn(), both_strands=False)
+    assert "No positive was left out." in page
     assert "No sequence was left out" not in page
 
 

@@ -66,6 +66,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from dflm.mining.attribution.files import load_attributions
+    from dflm.mining.motifs.discovery import check_finder
     from dflm.mining.motifs.files import read_meme
     from dflm.mining.motifs.folder import find_motifs
     from dflm.mining.output import check_writable
@@ -73,8 +74,9 @@ def run(args: argparse.Namespace) -> None:
     given = (args.fasta, args.tsv, args.bed)
     if args.attributions is not None and any(given):
         raise InputError("both sequences and attributions are given", mend="give one of them")
-    if args.database is not None:
-        read_meme(args.database)  # before hours go into what it is compared with
+    # Before hours go into what it is compared with; once, as it may be a pipe.
+    targets = read_meme(args.database) if args.database is not None else []
+    check_finder(args.finder)
     check_writable(args.output / "motifs.meme")
     scorer = options.load_scorer(args)
     if args.attributions is not None:
@@ -83,8 +85,14 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"are those of {found.model}, not of {scorer.name}", args.attributions)
     else:
         found = options.attributions(args, scorer)
+    name = Path(args.database).name if args.database is not None else None
     motifs = find_motifs(
-        found, args.output, finder=args.finder, database=args.database, most=args.motifs
+        found,
+        args.output,
+        finder=args.finder,
+        targets=targets,
+        database=name,
+        most=args.motifs,
     )
     for motif in motifs:
         log.info("%s  %s  %d sites", motif.name, motif.consensus, motif.sites)

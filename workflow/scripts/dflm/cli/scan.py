@@ -77,6 +77,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    from dflm.mining.output import check_writable
     from dflm.mining.scan.contigs import ScanSettings
     from dflm.mining.scan.files import ScanOutput, scan_to_files
 
@@ -93,6 +94,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--motifs needs --genome", mend="give --genome instead of --fasta")
     scorer = options.load_scorer(args, precision=args.precision)
     settings = ScanSettings(scorer.width(args.width), args.stride or 25, args.max_n)
+    if args.plot is not None:
+        check_writable(args.plot)
     output = ScanOutput(
         args.bigwig, args.calls, args.value, args.threshold, args.apart, args.motifs
     )

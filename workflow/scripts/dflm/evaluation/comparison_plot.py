@@ -130,11 +130,13 @@ def comparison_figure(
             low = high = mean
         lower.plot([low, high], [place] * 2, color=color, linewidth=1.6, solid_capstyle="butt")
         lower.scatter([mean], [place], **looks[method])
-        # On the right there is room for a number alone.
+        # On the right there is room for a number alone, more only beside a mean of the left half.
+        ends = upper.get_xlim()
+        leftwards = part and low - ends[0] > ends[1] - high
         lower.annotate(
-            words, (low if part else high, place), (-6 if part else 6, 0), va="center",
-            ha="right" if part else "left", textcoords="offset points", color=INK, fontsize=7.5,
-            annotation_clip=False,
+            words, (low if leftwards else high, place), (-6 if leftwards else 6, 0), va="center",
+            ha="right" if leftwards else "left", textcoords="offset points", color=INK,
+            fontsize=7.5, annotation_clip=False,
         )  # fmt: skip
     # From the figure's edge, as names of sets leave little room beside them.
     figure.text(

@@ -268,16 +268,19 @@ def evaluate(
     with phases("floor"):
         floor = dinucleotide_floor(train_sequences, train_labels, test_sequences, test_labels)
         within = floor_within(test_sequences, test_labels)
+        within_train = floor_within(train_sequences, train_labels)
     # Shuffles leave nothing to the floor. Of other negatives it is a baseline, to be shown.
     tolerance = args["floor_tolerance"]
     if tolerance is not None and counts.get("negatives", "shuffle") == "shuffle":
         check_floor(floor, tolerance, dataset, "training file to test file")
         check_floor(within, tolerance, dataset, "within the test file")
+        # Against exact test shuffles nothing shows what a model could learn of broken ones.
+        check_floor(within_train, tolerance, dataset, "within the training part")
     model = read_json(card) if card is not None else {}
     language_model = read_json(lm_metrics) if lm_metrics is not None else {}
     known = model | model.get("training", {}) | model.get("metrics", {})
     record |= {"method": method, "dataset": dataset, "seed": seed}
-    record |= {"floor_auroc": floor, "floor_within": within}
+    record |= {"floor_auroc": floor, "floor_within": within, "floor_within_train": within_train}
     record["negatives"] = counts.get("negatives", "shuffle")
     for when in ("before", "after"):
         bits = (language_model.get(when) or {}).get("bits_per_base")

@@ -60,13 +60,12 @@ class Genome(ABC):
     def length(self, contig: str) -> int:
         """Return the bases of a contig, or raise InputError naming contigs that there are."""
         if contig not in self.lengths:
-            shown = ", ".join(list(self.lengths)[:5])
-            raise InputError(
-                f"no contig {contig!r}",
-                self.name,
-                f"it has {shown}{', ..' * (len(self.lengths) > 5)}",
-            )
+            raise InputError(f"no contig {contig!r}", self.name, f"it has {self.some_contigs()}")
         return self.lengths[contig]
+
+    def some_contigs(self) -> str:
+        """Return the first names of contigs, for messages."""
+        return ", ".join(list(self.lengths)[:5]) + ", .." * (len(self.lengths) > 5)
 
 
 class IndexedGenome(Genome):

@@ -108,6 +108,12 @@ def regions(bed: str | os.PathLike, genome: Genome) -> list[tuple[str, int, int]
     for contig, start, end in zip(
         peaks.contigs, peaks.starts.tolist(), peaks.ends.tolist(), strict=True
     ):
+        if contig not in genome.lengths:
+            raise InputError(
+                f"no contig {contig!r} in {genome.name}",
+                bed,
+                f"it has {genome.some_contigs()}; in the workflow genome.include chooses them",
+            )
         if end > genome.length(contig):
             raise InputError(
                 f"{contig}:{start}-{end} ends beyond the contig, which has "

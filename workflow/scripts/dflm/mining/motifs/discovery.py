@@ -10,7 +10,7 @@ from dflm.errors import InputError
 from dflm.files import write_json
 from dflm.mining.attribution.files import AttributionSet, load_attributions
 from dflm.mining.motifs.files import write_meme, write_transfac
-from dflm.mining.motifs.modisco import can_run, find_modisco_motifs
+from dflm.mining.motifs.modisco import can_run, check_installed, find_modisco_motifs
 from dflm.mining.motifs.motif import Motif
 from dflm.mining.motifs.seeds import find_seed_motifs
 
@@ -23,8 +23,7 @@ def discover_motifs(
     found: AttributionSet, finder: str = "auto", most: int = 10
 ) -> tuple[list[Motif], str]:
     """Return the motifs of a model, and what found them; see `find_motifs`."""
-    if finder not in FINDERS:
-        raise InputError(f"no finder {finder!r}", mend=f"give one of {', '.join(FINDERS)}")
+    check_finder(finder)
     motifs: list[Motif] = []
     if finder == "modisco" or (finder == "auto" and can_run(found)):
         motifs = find_modisco_motifs(found)
@@ -33,6 +32,14 @@ def discover_motifs(
         if motifs or finder == "modisco":
             return motifs[:most], "TF-MoDISco"
     return find_seed_motifs(found, most), "seeds"
+
+
+def check_finder(finder: str) -> None:
+    """Raise InputError where there is no such finder or it is not installed."""
+    if finder not in FINDERS:
+        raise InputError(f"no finder {finder!r}", mend=f"give one of {', '.join(FINDERS)}")
+    if finder == "modisco":
+        check_installed()
 
 
 def about_motifs(found: AttributionSet, motifs: Sequence[Motif], used: str) -> dict:

@@ -43,7 +43,8 @@ def find_motifs(
     folder: str | os.PathLike,
     *,
     finder: str = "auto",
-    database: str | os.PathLike | None = None,
+    targets: Sequence[Motif] = (),
+    database: str | None = None,
     most: int = 10,
 ) -> list[Motif]:
     """Find the motifs of a model and write all about them.
@@ -58,8 +59,10 @@ def find_motifs(
     finder : {"auto", "modisco", "seeds"}
         "auto" is TF-MoDISco where it is installed, and the seeds where it is not, has too little
         to read or finds nothing; motifs.json says which it was.
-    database : path-like, optional
-        MEME file to compare with.
+    targets : sequence of Motif
+        What to compare with.
+    database : str, optional
+        Its name.
     most : int >= 1
         Motifs to keep: those with most sites.
 
@@ -70,17 +73,15 @@ def find_motifs(
     Raises
     ------
     InputError
-        If there is no such finder or it is not installed, or the database is wrong.
+        If there is no such finder or it is not installed.
     """
     folder = Path(folder)
-    targets = read_meme(database) if database is not None else []
     motifs, used = discover_motifs(found, finder, most)
     write_motifs(motifs, folder / "motifs.meme", folder / "motifs.transfac")
     matches = compare(motifs, targets) if targets else []
     write_matches(folder / "matches.tsv", matches)
     write_json(folder / "motifs.json", about_motifs(found, motifs, used))
-    name = Path(database).name if database is not None else None
-    describe_motifs(found, motifs, used, matches, targets, name, folder)
+    describe_motifs(found, motifs, used, matches, targets, database, folder)
     return motifs
 
 

@@ -31,6 +31,16 @@ def is_installed() -> bool:
     return importlib.util.find_spec("modiscolite") is not None
 
 
+def check_installed() -> None:
+    """Raise InputError where the package is not there."""
+    if not is_installed():
+        raise InputError(
+            "TF-MoDISco is not installed",
+            mend="take the seeds (--finder seeds; in the workflow mining.motifs.finder: seeds), or "
+            "install it where this runs: python -m pip install -c constraints.txt --group modisco",
+        )
+
+
 def can_run(found: AttributionSet) -> bool:
     """Say whether the package is there, and sequences are long and many enough for it."""
     enough = found.codes.shape[1] >= LEAST_WIDTH and len(found) >= LEAST_SEQLETS
@@ -59,12 +69,7 @@ def find_modisco_motifs(found: AttributionSet, most_seqlets: int = MOST_SEQLETS)
     InputError
         If the package is not installed.
     """
-    if not is_installed():
-        raise InputError(
-            "TF-MoDISco is not installed",
-            mend="take the seeds (--finder seeds), or install it: .venv/bin/python -m pip install "
-            "-c constraints.txt --group modisco",
-        )
+    check_installed()
     from modiscolite.tfmodisco import TFMoDISco
 
     hypothetical = found.hypothetical - found.hypothetical.mean(-1, keepdims=True)
