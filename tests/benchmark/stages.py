@@ -501,6 +501,18 @@ def checking(
     )
 
 
+def withholding(folder: Path, longest: int, sequences: int, width: int = 101) -> dict:
+    """Measure the search of a genome with such a contig for the rows of a set's test table."""
+    return measured(
+        "dflm.sequences.withholding",
+        "withhold_tests",
+        [write_split(folder / "test.tsv.gz", sequences, width)],
+        output=folder / "withheld.bed",
+        width=settings()["chipseq"]["near_duplicate_width"],
+        **make_genome(folder / "genome", longest, 1000),
+    )
+
+
 def evaluating(folder: Path, train: int, test: int, width: int = 101) -> dict:
     """Measure the judgement of a set's predictions, all of them by chance."""
     from dflm.files import write_json

@@ -252,6 +252,15 @@ def test_checking(tmp_path, longest, sequences, windows):
     holds(found, resources.checking(longest, 3 * sequences, 101, windows * 101))
 
 
+@pytest.mark.parametrize(
+    ("longest", "sequences", "width"),
+    [(10**6, 1000, 101), (10**8, 20_000, 101), (10**6, 4000, 1000)],
+)
+def test_withholding(tmp_path, longest, sequences, width):
+    found = stages.withholding(tmp_path, longest, sequences, width)
+    holds(found, resources.withholding(longest, sequences, width))
+
+
 @pytest.mark.parametrize(("train", "test"), [(2000, 1000), (10_000, 4000)])
 def test_evaluating(tmp_path, train, test):
     found = stages.evaluating(tmp_path, train, test)

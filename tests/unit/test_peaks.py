@@ -106,6 +106,15 @@ def test_a_bed_12_without_thick_parts_is_known_by_its_blocks(tmp_path):
         assert read_peaks(bed(tmp_path, text)).kind == "narrowPeak"
 
 
+def test_a_bed_may_say_by_zeros_that_nothing_of_a_line_is_thick(tmp_path):
+    lines = [
+        *["chr1\t100\t500\tp\t900\t+\t100\t500\t0\t3"] * 3,
+        "chr1\t900\t1300\tp\t90\t-\t0\t0\t0\t3",
+    ]
+    peaks = read_peaks(bed(tmp_path, with_columns(lines)))
+    assert (peaks.kind, peaks.summits.tolist()) == ("BED", [300, 300, 300, 1100])
+
+
 @pytest.mark.parametrize(
     ("line", "level"),
     [

@@ -169,6 +169,10 @@ CONFIGS = [
         r"genome.source: https://\[x/genome.fa.gz is no address",
     ),
     (
+        "kmers: {stride: 2}\nclassifier: {head: {strand_symmetric: true}}",
+        "kmers.stride is 2, and with classifier.head.strand_symmetric it has to be 1",
+    ),
+    (
         "genome: {leaks: remove}\nlanguage_model: {pretrained: .}",
         "genome.leaks: remove does nothing for the model of language_model.pretrained",
     ),

@@ -254,13 +254,20 @@ def test_a_skipped_set_is_planned_no_further(finished):
 def test_what_takes_the_good_sets_waits_for_those_that_were_skipped(finished):
     """Such a set may be a good one now: its peaks have to be in its group's language model."""
     set_status(finished, {NAMES[1]: "skipped"})
-    changes = ["finetune={group_by: family}", "chipseq={min_peaks: 7}"]
-    _, output = finished.plan("--config", *changes)
+    again = ["--forcerun", "split_chipseq", "--config", "finetune={group_by: family}"]
+    _, output = finished.plan(*again)
     for rule, count in (("finetune_lm", 1), ("score_variants", 1)):
         jobs = re.findall(rf"^rule {rule}:\n    input: (.*)", output, re.M)
         waiting = [job for job in jobs if f"results/chipseq/{NAMES[1]}/stats.json" in job]
         assert len(waiting) == count, output
         assert not any(f"results/chipseq/{NAMES[1]}/train.tsv.gz" in job for job in waiting)
+    # One that stays skipped is no input of theirs, so that another such set trains nothing anew.
+    finished("--touch", "--", f"results/chipseq/{NAMES[1]}/stats.json")
+    _, output = finished.plan("--config", "finetune={group_by: family, epochs: 3}")
+    for rule in ("finetune_lm", "score_variants"):
+        jobs = re.findall(rf"^rule {rule}:\n    input: (.*)", output, re.M)
+        assert jobs
+        assert not any(f"results/chipseq/{NAMES[1]}/stats.json" in job for job in jobs)
 
 
 def test_withheld_test_sequences_are_found_before_any_pretraining(snakemake):

@@ -134,6 +134,21 @@ def startable(rows):
     return [row for row in rows if row.get("status") != "failed"]
 
 
+def split_of(dataset):
+    return (checkpoints.split_peaks if dataset in PEAK_SETS else checkpoints.split_chipseq).get(
+        dataset=dataset
+    )
+
+
+def is_split(dataset):
+    """Say whether the split of a set is there and nothing asks for another."""
+    try:
+        split_of(dataset)
+    except IncompleteCheckpointException:
+        return False
+    return True
+
+
 def split_status(dataset):
     """Return what the split said of a set, ok or skipped, or None before it ran.
 
@@ -141,9 +156,8 @@ def split_status(dataset):
     checkpoint of its own it would look for no change of code and settings, and where the sets too
     come from a checkpoint it never looks again.
     """
-    split = checkpoints.split_peaks if dataset in PEAK_SETS else checkpoints.split_chipseq
     try:
-        stats = split.get(dataset=dataset).output.stats
+        stats = split_of(dataset).output.stats
     except IncompleteCheckpointException:
         stats = placed(f"results/chipseq/{dataset}/stats.json")
         if not os.path.exists(stats):

@@ -302,6 +302,11 @@ def check_combinations(config):
             f"discriminate.width is {width}, but two tokens take kmers.k + kmers.stride = {tokens} bases; "
             "raise it, or set discriminate.epochs to 0"
         )
+    if config["classifier"]["head"]["strand_symmetric"] and config["kmers"]["stride"] > 1:
+        yield (
+            f"kmers.stride is {config['kmers']['stride']}, and with classifier.head.strand_symmetric it has to be 1: "
+            "the two strands would be cut into other k-mers"
+        )
     chipseq = config["chipseq"]
     if chipseq["max_peaks"] is not None and chipseq["max_peaks"] < chipseq["min_peaks"]:
         yield (

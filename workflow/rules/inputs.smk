@@ -129,9 +129,14 @@ def split_stats(rows):
     """Return the statistics of all sets that could start.
 
     A job that takes the good ones of several sets waits for these too: a set that an earlier run
-    skipped may be a good one now.
+    skipped may be a good one now. One that was skipped for good is nothing to it.
     """
-    return [split_file(row["dataset"], "stats.json") for row in startable(rows)]
+    names = [row["dataset"] for row in startable(rows)]
+    return [
+        split_file(name, "stats.json")
+        for name in names
+        if not (is_split(name) and is_skipped(name))
+    ]
 
 
 def group_stats(wildcards):

@@ -67,15 +67,15 @@ def gpus_of(rulename):
     return max(given(rulename, "gpu", 1), whole, int(gres.startswith(("shard", "mps"))))
 
 
-def set_sizes(tables):
-    """Return rows and width of the sets to which these tables belong, by the sets' statistics."""
+def set_sizes(tables, parts=PARTS):
+    """Return rows of these parts and width of the sets to which tables belong, by the sets' statistics."""
     rows, width = 0, 1
     for table in [tables] if isinstance(tables, str) else tables:
         os.stat(table)  # until it is there, neither are the statistics
         stats, found = Path(table).with_name("stats.json"), USUAL_SET
         if stats.exists():
             counts = json.loads(stats.read_text())
-            kinds = [f"{part}_{kind}" for part in PARTS for kind in ("positives", "negatives")]
+            kinds = [f"{part}_{kind}" for part in parts for kind in ("positives", "negatives")]
             found = dict(
                 rows=sum(counts[kind] for kind in kinds),
                 width=counts["width"] or USUAL_SET["width"],
@@ -178,8 +178,7 @@ def predicting_on_device(settings, input, rulename):
 
 
 def withholding_needs(settings, input, rulename):
-    rows, width = set_sizes(input.stats)
-    return NEEDS.checking(genome_sizes(input.index)[2], rows, width)
+    return NEEDS.withholding(genome_sizes(input.index)[2], *set_sizes(input.stats, ["test"]))
 
 
 def sharding_needs(settings, input, rulename):

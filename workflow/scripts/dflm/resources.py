@@ -49,6 +49,7 @@ OF_CELL = 8  # a window that a negative may be drawn from
 OF_WINDOW = 150  # an entry in the list of an epoch's windows
 # Two halves of a window of a gapped k-mer, of 16 bits each, on the way from text.
 OF_WINDOWS = 24
+OF_WORDS = 130  # a base of sequences in a table of their words
 OF_LEAF = 40  # an estimate: of a window in the tree of LS-GKM
 GAPPED = 150 * MB  # the tables of readings and the weights
 # A detector's match at a place of a strand, before and after its norm, and their gradients.
@@ -310,6 +311,11 @@ def checking(longest: int, sequences: int, width: int, shown: int = 0, masked: i
     if shown:
         own += OF_SHOWN * shown + min(MAPS, longest) + int(OF_MASKED_BASE * masked)
     return SNAKEMAKE + NUMBA + own + 2 * of_sequences(sequences, width)
+
+
+def withholding(longest: int, sequences: int, width: int) -> int:
+    """Return the memory of looking for all sets' test sequences in a genome; see `checking`."""
+    return SNAKEMAKE + NUMBA + min(longest, MAPS) + sequences * (OF_SEQUENCE + OF_WORDS * width)
 
 
 def gapping(sequences: int, width: int, shuffles: int = 1) -> int:

@@ -167,7 +167,8 @@ class _Looks:
         self._bed += bed
         if bed and missed:
             self._only_bed = self._only_bed or number
-        if not bed and not missed:
+        # Two zeros are how a BED says that nothing is thick.
+        if not bed and not missed and fields[6:8] != ["0", "0"]:
             self._only_narrow = self._only_narrow or number
 
     def decide(self, path: object, columns: int) -> str:
