@@ -310,7 +310,7 @@ SETS = [
     sets(
         "a split cut short",
         gzip.compress(valid.SPLIT)[:-9],
-        "is damaged .*run split_chipseq ag",
+        "is damaged .*name it as a target of the same command",
         read_split,
     ),
     Case(

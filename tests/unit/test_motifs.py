@@ -231,7 +231,7 @@ def test_a_motif_s_strand_tells_that_of_a_call(tmp_path):
     assert locate("c", 0, 5) == (".",) * 5
 
 
-def test_a_model_s_motif_is_found_written_and_named(found, database, tmp_path):
+def test_a_model_s_motif_is_found_written_and_named(found, database, compared, tmp_path):
     """Seeds, TOMTOM and the page: the best match is the planted one, with a q-value below 0.01."""
     motifs = find_motifs(found, tmp_path, finder="seeds", **compared)
     matches = compare(motifs[:1], read_meme(database))
@@ -270,7 +270,7 @@ def test_without_its_package_modisco_is_refused_and_auto_takes_seeds(found, tmp_
 
 
 @pytest.mark.slow
-def test_modisco_finds_the_planted_motif(scorer, database, tmp_path):
+def test_modisco_finds_the_planted_motif(scorer, database, compared, tmp_path):
     pytest.importorskip("modiscolite", reason="modisco-lite is not installed: no part of `make`")
     codes = bound_sequences(np.random.default_rng(35), 600)
     names = [str(i) for i in range(len(codes))]
